@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The only crate that knows SurrealDB.
+//!
+//! It promises four things and nothing else:
+//!
+//! - **Reads** are SurrealQL with bound parameters, typed by serde ([`Store::read`], [`Store::get`],
+//!   [`Store::scan`]). Rows are keyed by what they are read by: [`Key`] and [`KeyRange`].
+//! - **Writes** of domain state go through one door, [`Store::commit`]: a [`Commit`] is applied whole,
+//!   in one transaction, or not at all, and only if what it was decided on is still true.
+//! - **The schema** is what [`Migrations`] built from zero, recorded with checksums.
+//! - **Errors** are typed here. No type or message of the database leaves the crate except as a source.
+//!
+//! It does not retry, does not know what an event means, and holds no state beside the connection.
+
+#![warn(missing_docs)]
+
+mod commit;
+mod error;
+mod jobs;
+mod key;
+mod ledger;
+mod migrations;
+mod proof;
+mod read;
+mod store;
+mod target;
+mod transaction;
+mod value;
+
+pub use commit::{Commit, EventRow, Job, JobChange, PrivateRow, RowChange, StoredResponse};
+pub use error::{CommitError, EngineError, StoreError};
+pub use jobs::{AfterFailure, JobRow, JobState, Jobs};
+pub use key::{IntoParts, Key, KeyRange, Part};
+pub use ledger::{Counts, Head};
+pub use migrations::{Migration, MigrationError, MigrationReport, Migrations};
+pub use proof::{ProofReport, prove};
+pub use read::{Read, Rows};
+pub use store::Store;
+pub use target::{Durability, Secret, Server, Target, TargetError};

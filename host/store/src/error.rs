@@ -1,0 +1,252 @@
+//! Every way the store can fail, and the one place where the database's messages become types.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::PathBuf;
+
+use surrealdb::IndexedResults;
+
+/// What the database engine said. Only ever a source: for logs, never for a client.
+pub struct EngineError(Box<dyn StdError + Send + Sync>);
+
+impl EngineError {
+    pub(crate) fn new(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        EngineError(error.into())
+    }
+}
+
+impl fmt::Debug for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EngineError({:?})", self.0.to_string())
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for EngineError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store could not be reached or opened.
+    #[error("could not open the store at `{target}`")]
+    Open {
+        /// Where, without credentials.
+        target: String,
+        /// What the engine said.
+        #[source]
+        source: EngineError,
+    },
+    /// Another process has the directory open.
+    #[error("the data directory `{}` is in use by another process", directory.display())]
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// [`Durability::apply`](crate::Durability::apply) came after threads were started.
+    #[error("durability must be chosen before any thread is started")]
+    TooLate,
+    /// The engine refused or failed a query.
+    #[error("the store could not run a query")]
+    Query(#[source] EngineError),
+    /// Two transactions met; a read or a queue operation may simply be asked again.
+    #[error("the store was busy with a conflicting change")]
+    Busy(#[source] EngineError),
+    /// A value could not be encoded for the database.
+    #[error("a value could not be encoded for the store")]
+    Encode(#[source] serde_json::Error),
+    /// A stored row does not have the expected shape.
+    #[error("a stored row does not have the expected shape")]
+    Decode(#[source] serde_json::Error),
+    /// A row, a set of fields or a decision was not a JSON object.
+    #[error("a row must be an object")]
+    NotAnObject,
+    /// A decision has no text `decision_id`.
+    #[error("a decision must have a `decision_id`")]
+    NoDecisionId,
+    /// The events of one stream in a commit do not follow on from its version.
+    #[error("events of stream `{stream}` are out of sequence at {seq}")]
+    Sequence {
+        /// The stream.
+        stream: String,
+        /// The first sequence number that does not fit.
+        seq: u64,
+    },
+    /// [`Rows`](crate::Rows) has no such statement, or it was taken before.
+    #[error("the query has no result number {index}, or it was taken before")]
+    NoResult {
+        /// The index that was asked for.
+        index: usize,
+    },
+}
+
+/// Why a commit was not applied. Nothing of it was written, whatever the variant.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// A stream moved on after its facts were read: load them again and decide again.
+    #[error("stream `{stream}` has moved on")]
+    Stale {
+        /// The stream.
+        stream: String,
+    },
+    /// Another transaction got in the way: the same work may be tried again.
+    #[error("the commit met a conflicting one")]
+    Conflict,
+    /// A response is already stored under this scope and request id.
+    #[error("this request has been answered before")]
+    Duplicate,
+    /// A row that was to be created exists.
+    #[error("row `{key}` already exists")]
+    Exists {
+        /// The record id in the database's notation.
+        key: String,
+    },
+    /// A unique index already holds the value.
+    #[error("unique index `{index}` already holds this value")]
+    Unique {
+        /// The index's name.
+        index: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CommitError {
+    /// Whether running the command again from its facts may succeed.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, CommitError::Stale { .. } | CommitError::Conflict)
+    }
+}
+
+/// What THROW statements of this crate begin with; the rest names the stream.
+pub(crate) const STALE: &str = "gotong stale stream: ";
+
+/// The failure of a whole query, whichever statement reported it.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Stale { stream: String },
+    Conflict(EngineError),
+    Exists { record: String },
+    Unique { index: String },
+    Other(EngineError),
+}
+
+impl Failure {
+    /// The failure hidden in a response, if any: a response is "Ok" even when its COMMIT failed.
+    pub(crate) fn of(response: &mut IndexedResults) -> Option<Failure> {
+        let mut errors: Vec<(usize, String)> =
+            response.take_errors().into_iter().map(|(i, error)| (i, error.to_string())).collect();
+        errors.sort();
+        Failure::of_messages(errors.into_iter().map(|(_, message)| message).collect())
+    }
+
+    /// A transport or parse error.
+    pub(crate) fn of_error(error: surrealdb::Error) -> Failure {
+        Failure::of_messages(vec![error.to_string()])
+            .unwrap_or_else(|| Failure::Other(EngineError::new(error)))
+    }
+
+    /// One statement reports the reason; the others of its transaction only say "not executed".
+    fn of_messages(messages: Vec<String>) -> Option<Failure> {
+        if let Some(conflict) = messages.iter().find(|m| is_conflict(m)) {
+            return Some(Failure::Conflict(EngineError::new(conflict.clone())));
+        }
+        let reason = messages.iter().find(|m| !is_noise(m)).or(messages.first())?;
+        if let Some((_, stream)) = reason.split_once(STALE) {
+            return Some(Failure::Stale { stream: stream.to_owned() });
+        }
+        if let Some(record) = between(reason, "Database record `", "` already exists") {
+            return Some(Failure::Exists { record: record.to_owned() });
+        }
+        if let Some(index) = between(reason, "Database index `", "` already contains") {
+            return Some(Failure::Unique { index: index.to_owned() });
+        }
+        Some(Failure::Other(EngineError::new(reason.clone())))
+    }
+}
+
+/// Memory and TiKV name the conflict; surrealkv also asks for a retry when its history is too short.
+fn is_conflict(message: &str) -> bool {
+    message.contains("Transaction conflict")
+        || message.contains("can be retried")
+        || message.contains("Transaction retry required")
+}
+
+fn is_noise(message: &str) -> bool {
+    message.starts_with("The query was not executed due to a")
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found)
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Conflict(error) => StoreError::Busy(error),
+            Failure::Other(error) => StoreError::Query(error),
+            Failure::Stale { stream } => StoreError::Query(EngineError::new(format!("{STALE}{stream}"))),
+            Failure::Exists { record } => {
+                StoreError::Query(EngineError::new(format!("record `{record}` already exists")))
+            }
+            Failure::Unique { index } => {
+                StoreError::Query(EngineError::new(format!("unique index `{index}` already holds this value")))
+            }
+        }
+    }
+}
+
+impl From<Failure> for CommitError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Stale { stream } => CommitError::Stale { stream },
+            Failure::Conflict(_) => CommitError::Conflict,
+            Failure::Exists { record } if record.starts_with("idempotency:") => CommitError::Duplicate,
+            Failure::Exists { record } => CommitError::Exists { key: record },
+            Failure::Unique { index } => CommitError::Unique { index },
+            Failure::Other(error) => CommitError::Store(StoreError::Query(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(messages: &[&str]) -> Option<Failure> {
+        Failure::of_messages(messages.iter().map(|m| (*m).to_owned()).collect())
+    }
+
+    #[test]
+    fn the_reason_is_found_among_statements_that_were_not_executed() {
+        let noise = "The query was not executed due to a failed transaction. ";
+        let unique = "Database index `one_vote` already contains ['a', 'b'], with record `vote:x`";
+        assert!(matches!(
+            failure(&[noise, unique, noise]),
+            Some(Failure::Unique { index }) if index == "one_vote"
+        ));
+        let thrown = "An error occurred: gotong stale stream: entity:a b";
+        assert!(matches!(
+            failure(&[noise, thrown]),
+            Some(Failure::Stale { stream }) if stream == "entity:a b"
+        ));
+        assert!(failure(&[]).is_none());
+    }
+
+    #[test]
+    fn a_conflict_outranks_what_it_caused() {
+        let conflict = "The query was not executed due to a failed transaction. \
+                        Transaction conflict: Write conflict. This transaction can be retried";
+        assert!(matches!(failure(&["something else", conflict]), Some(Failure::Conflict(_))));
+    }
+}

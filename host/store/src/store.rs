@@ -1,0 +1,124 @@
+//! The connection.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use surrealdb::Surreal;
+use surrealdb::engine::any::{self, Any};
+use surrealdb::opt::auth::Database;
+use surrealdb::types::Variables;
+use surrealdb::IndexedResults;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::error::{EngineError, Failure, StoreError};
+use crate::read::Read;
+use crate::target::{Server, Target};
+
+/// Namespace and database of an embedded store, which holds nothing else.
+const EMBEDDED: &str = "gotong";
+
+/// A process that was asked to end may hold its directory for a moment longer.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// An open store. Clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    // Never cloned: each clone of a client is a session of its own that has to sign in.
+    db: Surreal<Any>,
+    embedded: bool,
+    // surrealkv checks for conflicts and writes in two steps, so that two commits can pass the check
+    // together. The directory belongs to this process alone: one writer at a time closes the gap.
+    one_writer: Option<Mutex<()>>,
+}
+
+impl Store {
+    /// Opens the store. A fresh one has no tables yet: see [`Store::migrate`](crate::Store::migrate).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] when another process has the directory, [`StoreError::Open`] otherwise.
+    pub async fn open(target: &Target) -> Result<Store, StoreError> {
+        let opened = match target {
+            Target::Memory => open_embedded("mem://").await,
+            Target::Directory(path) => open_directory(path).await?,
+            Target::Server(server) => open_server(server).await,
+        };
+        let db = opened.map_err(|source| StoreError::Open { target: target.to_string(), source })?;
+        let one_writer = matches!(target, Target::Directory(_)).then(|| Mutex::new(()));
+        Ok(Store { inner: Arc::new(Inner { db, embedded: target.is_embedded(), one_writer }) })
+    }
+
+    /// Whether the database runs inside this process.
+    pub fn is_embedded(&self) -> bool {
+        self.inner.embedded
+    }
+
+    /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows.
+    pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
+        Read::new(self, query)
+    }
+
+    /// Runs a query and takes all of its errors.
+    pub(crate) async fn run(&self, query: &str, variables: Variables) -> Result<IndexedResults, Failure> {
+        let mut response =
+            self.inner.db.query(query).bind(variables).await.map_err(Failure::of_error)?;
+        match Failure::of(&mut response) {
+            Some(failure) => Err(failure),
+            None => Ok(response),
+        }
+    }
+
+    /// Runs a query that writes.
+    pub(crate) async fn write(&self, query: &str, variables: Variables) -> Result<IndexedResults, Failure> {
+        let _turn: Option<MutexGuard<'_, ()>> = match &self.inner.one_writer {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        self.run(query, variables).await
+    }
+}
+
+async fn open_embedded(address: &str) -> Result<Surreal<Any>, EngineError> {
+    let db = any::connect(address).await.map_err(EngineError::new)?;
+    let setup = format!(
+        "DEFINE NAMESPACE IF NOT EXISTS {EMBEDDED}; USE NS {EMBEDDED}; DEFINE DATABASE IF NOT EXISTS {EMBEDDED}"
+    );
+    let response = db.query(setup).await.map_err(EngineError::new)?;
+    response.check().map_err(EngineError::new)?;
+    db.use_ns(EMBEDDED).use_db(EMBEDDED).await.map_err(EngineError::new)?;
+    Ok(db)
+}
+
+async fn open_directory(path: &Path) -> Result<Result<Surreal<Any>, EngineError>, StoreError> {
+    let address = format!("surrealkv://{}", path.display());
+    for _ in 0..LOCK_TRIES {
+        match open_embedded(&address).await {
+            Err(error) if error.to_string().contains("already locked by another process") => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            opened => return Ok(opened),
+        }
+    }
+    Err(StoreError::Locked { directory: path.to_owned() })
+}
+
+async fn open_server(server: &Server) -> Result<Surreal<Any>, EngineError> {
+    let db = any::connect(&server.url).await.map_err(EngineError::new)?;
+    db.signin(Database {
+        namespace: server.namespace.clone(),
+        database: server.database.clone(),
+        username: server.username.clone(),
+        password: server.password.reveal().to_owned(),
+    })
+    .await
+    .map_err(EngineError::new)?;
+    db.use_ns(&server.namespace).use_db(&server.database).await.map_err(EngineError::new)?;
+    Ok(db)
+}

@@ -1,0 +1,219 @@
+//! Applies a [`Commit`] as one `BEGIN … COMMIT` query: few statements, each over a bound array.
+//!
+//! Both embedded engines give snapshot isolation: they notice two writes to one key, not a write to
+//! what another transaction only read. Every stream a changing commit relied on is therefore written,
+//! its head row at least touched, so that a concurrent append to it conflicts.
+
+use std::collections::BTreeMap;
+
+use surrealdb::types::{Object, Value, Variables};
+
+use crate::commit::{Commit, EventRow, JobChange, RowChange};
+use crate::error::{CommitError, STALE, StoreError};
+use crate::key::Key;
+use crate::store::Store;
+use crate::value::{encode, encode_object, int, json, object, object_with_id, seq, text, with_id};
+
+impl Store {
+    /// Applies a commit, whole or not at all. Does not retry.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] says which expectation did not hold; nothing was written then.
+    pub async fn commit(&self, commit: &Commit) -> Result<(), CommitError> {
+        let transaction = Transaction::of(commit)?;
+        if transaction.body.is_empty() {
+            return Ok(());
+        }
+        let query = format!("BEGIN;{}COMMIT;", transaction.body);
+        self.write(&query, transaction.variables).await?;
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Transaction {
+    body: String,
+    variables: Variables,
+}
+
+impl Transaction {
+    fn of(commit: &Commit) -> Result<Transaction, StoreError> {
+        let mut transaction = Transaction::default();
+        transaction.streams(commit)?;
+        transaction.inserts(commit)?;
+        transaction.changes(commit)?;
+        transaction.jobs(commit)?;
+        Ok(transaction)
+    }
+
+    /// Adds a statement over a list, unless the list is empty.
+    fn over(&mut self, name: &str, list: Vec<Value>, statement: &str) {
+        if !list.is_empty() {
+            self.variables.insert(name, Value::Array(list.into()));
+            self.body.push_str(statement);
+        }
+    }
+
+    /// Checks every stream's version, then moves or touches its head.
+    fn streams(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let heads = new_heads(commit)?;
+        let changes = !(commit.events.is_empty() && commit.rows.is_empty() && commit.jobs.is_empty());
+        let (mut moved, mut touched, mut checked) = (Vec::new(), Vec::new(), Vec::new());
+        for (stream, (version, head)) in &heads {
+            let key = Key::new("stream", *stream).to_value();
+            let mut expected = object([("id", key), ("stream", text(stream)), ("version", seq(*version))]);
+            match head {
+                Some(last) => {
+                    let row = [("stream", text(stream)), ("seq", seq(last.seq)), ("hash", text(&last.hash))];
+                    expected.insert("head".to_owned(), Value::Object(object(row)));
+                    moved.push(Value::Object(expected));
+                }
+                None if changes => touched.push(Value::Object(expected)),
+                None => checked.push(Value::Object(expected)),
+            }
+        }
+        let check = format!("IF ($s.id.seq ?? 0) != $s.version {{ THROW '{STALE}' + $s.stream }};");
+        self.over("checked", checked, &format!("FOR $s IN $checked {{ {check} }};"));
+        self.over(
+            "touched",
+            touched,
+            &format!(
+                "FOR $s IN $touched {{ {check} UPSERT ONLY $s.id SET stream = $s.stream, seq = $s.version, \
+                 hash = hash ?? '', touched = (touched ?? 0) + 1 RETURN NONE }};"
+            ),
+        );
+        self.over(
+            "moved",
+            moved,
+            &format!("FOR $s IN $moved {{ {check} UPSERT ONLY $s.id MERGE $s.head RETURN NONE }};"),
+        );
+        Ok(())
+    }
+
+    /// Everything that is new goes in by one statement, whatever its table.
+    fn inserts(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        if let Some(response) = &commit.response {
+            let key = Key::parts("idempotency", (&response.scope, &response.request_id));
+            rows.push(with_id(&key, serde_json::to_value(response).map_err(StoreError::Encode)?)?);
+        }
+        for event in &commit.events {
+            rows.push(object_with_id(&Key::parts("event", (&event.stream, event.seq)), event_row(event)));
+        }
+        for private in &commit.private {
+            let row = object([
+                ("stream", text(&private.stream)),
+                ("seq", seq(private.seq)),
+                ("fields", encode(&private.fields)?),
+            ]);
+            rows.push(object_with_id(&Key::parts("event_private", (&private.stream, private.seq)), row));
+        }
+        for decision in &commit.decisions {
+            let id = decision.get("decision_id").and_then(|id| id.as_str()).ok_or(StoreError::NoDecisionId)?;
+            rows.push(with_id(&Key::new("policy_decision", id), decision.clone())?);
+        }
+        for change in &commit.rows {
+            if let RowChange::Create { key, row } = change {
+                rows.push(with_id(key, row.clone())?);
+            }
+        }
+        self.over("inserts", rows, "INSERT $inserts RETURN NONE;");
+        Ok(())
+    }
+
+    fn changes(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let (mut puts, mut merges, mut deletes) = (Vec::new(), Vec::new(), Vec::new());
+        for change in &commit.rows {
+            match change {
+                RowChange::Create { .. } => {}
+                RowChange::Put { key, row } => puts.push(keyed(key, encode_object(row.clone())?)),
+                RowChange::Merge { key, fields } => merges.push(keyed(key, encode_object(fields.clone())?)),
+                RowChange::Delete { key } => deletes.push(key.to_value()),
+            }
+        }
+        self.over("puts", puts, "FOR $p IN $puts { UPSERT ONLY $p.id CONTENT $p.row RETURN NONE };");
+        self.over("merges", merges, "FOR $m IN $merges { UPSERT ONLY $m.id MERGE $m.row RETURN NONE };");
+        self.over("deletes", deletes, "DELETE $deletes RETURN NONE;");
+        Ok(())
+    }
+
+    fn jobs(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let (mut scheduled, mut ended) = (Vec::new(), Vec::new());
+        for change in &commit.jobs {
+            match change {
+                JobChange::Schedule(job) => {
+                    let row = object([
+                        ("job_id", text(&job.job_id)),
+                        ("kind", text(&job.kind)),
+                        ("stream", text(&job.stream)),
+                        ("due_at_ms", int(job.due_at_ms)),
+                        ("wake_at_ms", int(job.due_at_ms)),
+                        ("payload", json(&job.payload)),
+                        ("state", text("pending")),
+                        ("attempts", int(0)),
+                    ]);
+                    let due = object([("job_id", text(&job.job_id)), ("wake_at_ms", int(job.due_at_ms))]);
+                    let due = object_with_id(&Key::parts("job_due", (job.due_at_ms, &job.job_id)), due);
+                    let id = Key::new("job", &job.job_id);
+                    let both = [("id", id.to_value()), ("job", object_with_id(&id, row)), ("due", due)];
+                    scheduled.push(Value::Object(object(both)));
+                }
+                JobChange::Finish { job_id } => ended.push(job_end(job_id, "done")),
+                JobChange::Cancel { job_id } => ended.push(job_end(job_id, "cancelled")),
+            }
+        }
+        self.over(
+            "scheduled",
+            scheduled,
+            "FOR $j IN $scheduled { IF $j.id.state = NONE { INSERT [$j.job, $j.due] RETURN NONE } };",
+        );
+        self.over(
+            "ended",
+            ended,
+            "FOR $j IN $ended { IF $j.id.state = 'pending' { \
+                DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE; \
+                UPDATE ONLY $j.id SET state = $j.state, lease_owner = NONE, lease_until_ms = NONE RETURN NONE \
+            } };",
+        );
+        Ok(())
+    }
+}
+
+fn keyed(key: &Key, row: Object) -> Value {
+    Value::Object(object([("id", key.to_value()), ("row", Value::Object(row))]))
+}
+
+fn job_end(job_id: &str, state: &str) -> Value {
+    let id = Key::new("job", job_id).to_value();
+    Value::Object(object([("id", id), ("job_id", text(job_id)), ("state", text(state))]))
+}
+
+fn event_row(event: &EventRow) -> Object {
+    object([
+        ("stream", text(&event.stream)),
+        ("seq", seq(event.seq)),
+        ("kind", text(&event.kind)),
+        ("at_ms", int(event.at_ms)),
+        ("body", text(&event.body)),
+        ("hash", text(&event.hash)),
+    ])
+}
+
+type Heads<'a> = BTreeMap<&'a str, (u64, Option<&'a EventRow>)>;
+
+/// Per stream the version that must still hold, and the event that becomes its head.
+fn new_heads(commit: &Commit) -> Result<Heads<'_>, StoreError> {
+    let mut heads: Heads<'_> =
+        commit.reads.iter().map(|(stream, version)| (stream.as_str(), (*version, None))).collect();
+    for event in &commit.events {
+        let out_of_sequence = || StoreError::Sequence { stream: event.stream.clone(), seq: event.seq };
+        let before = event.seq.checked_sub(1).ok_or_else(out_of_sequence)?;
+        let (version, last) = heads.entry(&event.stream).or_insert((before, None));
+        if last.map_or(*version, |last| last.seq) != before {
+            return Err(out_of_sequence());
+        }
+        *last = Some(event);
+    }
+    Ok(heads)
+}

@@ -4,7 +4,7 @@
 //! [`close`] what its end means. Windows, quorums and thresholds are this module's constants: a community
 //! that wants others ships another module.
 
-#![no_std]
+#![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
@@ -14,6 +14,10 @@ pub mod quorum;
 pub mod rules;
 pub mod tracks;
 pub mod window;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests;
 
 use alloc::vec::Vec;
 
@@ -65,7 +69,9 @@ impl Gate for GotongGate {
     }
 
     fn weigh(facts: WeighFacts) -> Weight {
-        Weight { permille: quorum::weight(facts.influence_permille) }
+        Weight {
+            permille: quorum::weight(facts.influence_permille),
+        }
     }
 }
 

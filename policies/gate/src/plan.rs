@@ -79,7 +79,11 @@ fn row(facts: &PlanFacts) -> Planned {
             }
             high_vote(facts, completion::standard_vote, completion::weighted_vote)
         }
-        _ => medium_vote(facts, forward_step::standard_vote, forward_step::weighted_vote),
+        _ => medium_vote(
+            facts,
+            forward_step::standard_vote,
+            forward_step::weighted_vote,
+        ),
     }
 }
 
@@ -91,18 +95,32 @@ fn change_track(facts: &PlanFacts) -> Planned {
     if !allowed {
         return Err(track_change::track_change_not_allowed);
     }
-    if !tracks::stages(facts.to_track).iter().any(|doc| doc.stage == facts.to_stage) {
+    if !tracks::stages(facts.to_track)
+        .iter()
+        .any(|doc| doc.stage == facts.to_stage)
+    {
         return Err(order::stage_of_another_track);
     }
     if !tracks::is_first(facts.to_track, facts.to_stage) {
         return Err(order::stage_skipped);
     }
-    let (reason, terms) =
-        high_vote(facts, track_change::standard_vote, track_change::weighted_vote)?;
-    let challenge_window_hours =
-        facts.challenge_window_hours.unwrap_or(TRACK_CHANGE_CHALLENGE_HOURS);
+    let (reason, terms) = high_vote(
+        facts,
+        track_change::standard_vote,
+        track_change::weighted_vote,
+    )?;
+    let challenge_window_hours = facts
+        .challenge_window_hours
+        .unwrap_or(TRACK_CHANGE_CHALLENGE_HOURS);
     let quorum = raised_quorum(terms.gate_type, electorate(facts));
-    Ok((reason, Terms { quorum, challenge_window_hours, ..terms }))
+    Ok((
+        reason,
+        Terms {
+            quorum,
+            challenge_window_hours,
+            ..terms
+        },
+    ))
 }
 
 fn consent(facts: &PlanFacts, reason: &'static Reason) -> Planned {
@@ -116,11 +134,7 @@ fn consent(facts: &PlanFacts, reason: &'static Reason) -> Planned {
     Ok((reason, terms))
 }
 
-fn medium_vote(
-    facts: &PlanFacts,
-    standard: &'static Reason,
-    weighted: &'static Reason,
-) -> Planned {
+fn medium_vote(facts: &PlanFacts, standard: &'static Reason, weighted: &'static Reason) -> Planned {
     vote(facts, Risk::Medium, VOTE_HOURS, standard, weighted)
 }
 
@@ -158,7 +172,10 @@ fn vote(
 }
 
 fn emergency_terms() -> Terms {
-    Terms { audit_due_hours: AUDIT_DUE_HOURS, ..Terms::AT_ONCE }
+    Terms {
+        audit_due_hours: AUDIT_DUE_HOURS,
+        ..Terms::AT_ONCE
+    }
 }
 
 fn no_challenge_window(facts: &PlanFacts) -> Result<(), &'static Reason> {
@@ -169,5 +186,8 @@ fn no_challenge_window(facts: &PlanFacts) -> Result<(), &'static Reason> {
 }
 
 fn electorate(facts: &PlanFacts) -> Electorate {
-    Electorate { eligible: facts.eligible, weight_permille: facts.eligible_weight_permille }
+    Electorate {
+        eligible: facts.eligible,
+        weight_permille: facts.eligible_weight_permille,
+    }
 }

@@ -29,9 +29,7 @@ pub struct Electorate {
 #[must_use]
 pub fn quorum(gate_type: GateType, electorate: Electorate) -> u32 {
     match gate_type {
-        GateType::Vote => {
-            share(electorate.eligible, STANDARD_PERCENT).clamp(1, STANDARD_MOST)
-        }
+        GateType::Vote => share(electorate.eligible, STANDARD_PERCENT).clamp(1, STANDARD_MOST),
         GateType::WeightedVote => share(electorate.weight_permille, WEIGHTED_PERCENT).max(1),
         GateType::Consent | GateType::Emergency => 0,
     }

@@ -7,11 +7,17 @@ use gotong_policy::types::{Stage, Track};
 use crate::rules::order;
 
 const fn always(stage: Stage) -> StageDoc {
-    StageDoc { stage, optional: false }
+    StageDoc {
+        stage,
+        optional: false,
+    }
 }
 
 const fn optional(stage: Stage) -> StageDoc {
-    StageDoc { stage, optional: true }
+    StageDoc {
+        stage,
+        optional: true,
+    }
 }
 
 const TUNTASKAN: &[StageDoc] = &[
@@ -103,7 +109,11 @@ pub fn step(track: Track, from: Stage, to: Stage) -> Result<(), &'static Reason>
         return Err(order::stage_backward);
     }
     let mut between = stages(track).iter().take(there).skip(here + 1);
-    if between.all(|passed| passed.optional) { Ok(()) } else { Err(order::stage_skipped) }
+    if between.all(|passed| passed.optional) {
+        Ok(())
+    } else {
+        Err(order::stage_skipped)
+    }
 }
 
 fn place(track: Track, stage: Stage) -> Option<usize> {

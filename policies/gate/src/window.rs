@@ -8,8 +8,10 @@ use crate::quorum::{Electorate, quorum, raised_quorum, threshold_permille};
 use crate::rules::{challenge, objection};
 
 /// Those who object and challenge.
-const CIRCLE: Relations =
-    Relations::AUTHOR.union(Relations::SAKSI).union(Relations::PARTICIPANT).union(Relations::PIC);
+const CIRCLE: Relations = Relations::AUTHOR
+    .union(Relations::SAKSI)
+    .union(Relations::PARTICIPANT)
+    .union(Relations::PIC);
 
 /// What an objection does to an open gate: the new terms.
 ///
@@ -26,7 +28,10 @@ pub fn object(facts: &ObjectFacts) -> Planned {
             Err(objection::vote_already_open)
         }
         (Phase::Deciding, GateType::Consent) => {
-            let electorate = Electorate { eligible: facts.eligible, weight_permille: 0 };
+            let electorate = Electorate {
+                eligible: facts.eligible,
+                weight_permille: 0,
+            };
             let terms = Terms {
                 gate_type: GateType::Vote,
                 risk: facts.risk,

@@ -4,13 +4,17 @@
 //! claim. The decision reads in three steps: is the entity visible at all ([`view`]), is the caller a
 //! person ([`matrix`]), and what does the row of the action say.
 
-#![no_std]
+#![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
 pub mod matrix;
 pub mod rules;
 pub mod view;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
+mod tests;
 
 use alloc::vec::Vec;
 
@@ -40,7 +44,11 @@ impl RoleMatrix for GotongRoleMatrix {
 
     fn permitted(facts: PermittedFacts) -> Vec<Action> {
         let mut permitted = Vec::with_capacity(Action::ALL.len());
-        permitted.extend(Action::ALL.into_iter().filter(|action| matrix::permits(*action, &facts)));
+        permitted.extend(
+            Action::ALL
+                .into_iter()
+                .filter(|action| matrix::permits(*action, &facts)),
+        );
         permitted
     }
 

@@ -9,9 +9,9 @@ use gotong_policy::types::{PrivacyLevel, Relations, TokenRole, Trigger};
 use crate::rules::{
     anonymous, appoint, audit_read, broadcast, co_witness, completion_verify, disbursement_approve,
     discuss, dispute, entity_create, entity_edit, entity_read, evidence_submit, funds_manage,
-    host_timer, moderate, object, outbox_manage, participate, pic_accept, pic_nominate, privacy_set,
-    propose, relation_end, result_challenge, service, stand_as_verifikator, task_assign, task_claim,
-    transition_emergency, visibility, vote,
+    host_timer, moderate, object, outbox_manage, participate, pic_accept, pic_nominate,
+    privacy_set, propose, relation_end, result_challenge, service, stand_as_verifikator,
+    task_assign, task_claim, transition_emergency, visibility, vote,
 };
 use crate::view;
 
@@ -41,11 +41,17 @@ pub struct Grant {
 type Decision = Result<Grant, &'static Reason>;
 
 fn granted(reason: &'static Reason) -> Decision {
-    Ok(Grant { reason, obligation: None })
+    Ok(Grant {
+        reason,
+        obligation: None,
+    })
 }
 
 fn obliged(reason: &'static Reason, obligation: Obligation) -> Decision {
-    Ok(Grant { reason, obligation: Some(obligation) })
+    Ok(Grant {
+        reason,
+        obligation: Some(obligation),
+    })
 }
 
 /// A row that only asks for one of some relations.
@@ -87,15 +93,26 @@ pub fn decide(facts: &AuthorizeFacts) -> Decision {
         require(applies, host_timer::system_only_applies_timers)?;
         return granted(host_timer::timer_applies);
     }
-    let concerns_an_entity =
-        !matches!(action, Action::EntityCreate | Action::OutboxManage | Action::AuditRead);
-    require(!concerns_an_entity || view::visible(here), visibility::not_visible)?;
+    let concerns_an_entity = !matches!(
+        action,
+        Action::EntityCreate | Action::OutboxManage | Action::AuditRead
+    );
+    require(
+        !concerns_an_entity || view::visible(here),
+        visibility::not_visible,
+    )?;
     match here.role {
         TokenRole::Anonymous => {
-            require(action == Action::EntityRead, anonymous::anonymous_only_reads)?;
+            require(
+                action == Action::EntityRead,
+                anonymous::anonymous_only_reads,
+            )?;
         }
         TokenRole::Service => require(
-            matches!(action, Action::EntityRead | Action::OutboxManage | Action::AuditRead),
+            matches!(
+                action,
+                Action::EntityRead | Action::OutboxManage | Action::AuditRead
+            ),
             service::not_for_services,
         )?,
         TokenRole::User | TokenRole::Moderator | TokenRole::Admin | TokenRole::System => {}
@@ -138,8 +155,16 @@ fn row(facts: &AuthorizeFacts) -> Decision {
         }
         Action::EntityRead => granted(entity_read::visible),
         Action::EntityEdit => {
-            require_held(here, AUTHOR, entity_edit::not_related, entity_edit::relation_not_held)?;
-            require(here.seed_age_ms <= EDIT_WINDOW_MS, entity_edit::edit_window_over)?;
+            require_held(
+                here,
+                AUTHOR,
+                entity_edit::not_related,
+                entity_edit::relation_not_held,
+            )?;
+            require(
+                here.seed_age_ms <= EDIT_WINDOW_MS,
+                entity_edit::edit_window_over,
+            )?;
             granted(entity_edit::within_edit_window)
         }
         Action::CoWitness => {
@@ -153,7 +178,10 @@ fn row(facts: &AuthorizeFacts) -> Decision {
         }
         Action::Participate => {
             require(here.verified, participate::not_verified)?;
-            require(!here.relations.contains(PARTICIPANT), participate::already_participant)?;
+            require(
+                !here.relations.contains(PARTICIPANT),
+                participate::already_participant,
+            )?;
             require(
                 !here.relations.contains(VERIFIKATOR),
                 participate::verifikator_stays_uninvolved,
@@ -162,7 +190,10 @@ fn row(facts: &AuthorizeFacts) -> Decision {
         }
         Action::StandAsVerifikator => {
             require(here.verified, stand_as_verifikator::not_verified)?;
-            require(here.relations.is_empty(), stand_as_verifikator::already_involved)?;
+            require(
+                here.relations.is_empty(),
+                stand_as_verifikator::already_involved,
+            )?;
             granted(stand_as_verifikator::uninvolved)
         }
         Action::Appoint => appoint(facts),
@@ -186,8 +217,14 @@ fn row(facts: &AuthorizeFacts) -> Decision {
         Action::ResultChallenge => held!(here, CIRCLE, result_challenge),
         Action::PicNominate => nominate(facts),
         Action::PicAccept => {
-            require(here.nomination == Nomination::Actor, pic_accept::not_nominated)?;
-            require(!here.relations.contains(BENDAHARA), pic_accept::pic_is_never_bendahara)?;
+            require(
+                here.nomination == Nomination::Actor,
+                pic_accept::not_nominated,
+            )?;
+            require(
+                !here.relations.contains(BENDAHARA),
+                pic_accept::pic_is_never_bendahara,
+            )?;
             granted(pic_accept::nominee)
         }
         Action::TaskAssign => held!(here, PIC, task_assign),
@@ -198,7 +235,10 @@ fn row(facts: &AuthorizeFacts) -> Decision {
         Action::CompletionVerify => held!(here, VERIFIKATOR, completion_verify),
         Action::PrivacySet => {
             let grant = held!(here, AUTHOR | PIC, privacy_set)?;
-            require(here.privacy != PrivacyLevel::L3, privacy_set::l3_is_never_reversed)?;
+            require(
+                here.privacy != PrivacyLevel::L3,
+                privacy_set::l3_is_never_reversed,
+            )?;
             Ok(grant)
         }
         Action::Dispute => {
@@ -225,17 +265,29 @@ fn row(facts: &AuthorizeFacts) -> Decision {
 
 /// What the person in question holds. The actor's own standing is the better source when it is the actor.
 fn subject(facts: &AuthorizeFacts) -> Relations {
-    if facts.subject_is_actor { facts.standing.relations } else { facts.subject }
+    if facts.subject_is_actor {
+        facts.standing.relations
+    } else {
+        facts.subject
+    }
 }
 
 fn appoint(facts: &AuthorizeFacts) -> Decision {
     let here = &facts.standing;
     let appoints = if here.has_pic { PIC } else { PIC | AUTHOR };
-    require_held(here, appoints, appoint::not_related, appoint::relation_not_held)?;
+    require_held(
+        here,
+        appoints,
+        appoint::not_related,
+        appoint::relation_not_held,
+    )?;
     let is_appointment = facts.sought == BENDAHARA || facts.sought == HUMAS;
     require(is_appointment, appoint::not_an_appointment)?;
     let subject = subject(facts);
-    require(subject.intersects(VERIFIKATOR.complement()), appoint::subject_not_related)?;
+    require(
+        subject.intersects(VERIFIKATOR.complement()),
+        appoint::subject_not_related,
+    )?;
     require(!subject.contains(facts.sought), appoint::already_held)?;
     let pic_as_bendahara = facts.sought == BENDAHARA && subject.contains(PIC);
     require(!pic_as_bendahara, appoint::pic_is_never_bendahara)?;
@@ -244,8 +296,14 @@ fn appoint(facts: &AuthorizeFacts) -> Decision {
 
 fn end_relation(facts: &AuthorizeFacts) -> Decision {
     require(facts.subject_is_actor, relation_end::not_ones_own)?;
-    require(facts.sought.bits().is_power_of_two(), relation_end::not_one_relation)?;
-    require(facts.standing.relations.contains(facts.sought), relation_end::relation_not_held)?;
+    require(
+        facts.sought.bits().is_power_of_two(),
+        relation_end::not_one_relation,
+    )?;
+    require(
+        facts.standing.relations.contains(facts.sought),
+        relation_end::relation_not_held,
+    )?;
     require(facts.sought != AUTHOR, relation_end::author_stays)?;
     require(facts.sought != PIC, relation_end::pic_hands_over)?;
     granted(relation_end::ended_by_oneself)
@@ -267,8 +325,14 @@ fn nominate(facts: &AuthorizeFacts) -> Decision {
         require(!subject.is_empty(), pic_nominate::subject_not_related)?;
     }
     require(!subject.contains(PIC), pic_nominate::already_held)?;
-    require(!subject.contains(BENDAHARA), pic_nominate::pic_is_never_bendahara)?;
-    require(!subject.contains(VERIFIKATOR), pic_nominate::verifikator_stays_uninvolved)?;
+    require(
+        !subject.contains(BENDAHARA),
+        pic_nominate::pic_is_never_bendahara,
+    )?;
+    require(
+        !subject.contains(VERIFIKATOR),
+        pic_nominate::verifikator_stays_uninvolved,
+    )?;
     if facts.subject_is_actor {
         obliged(pic_nominate::offered_oneself, Obligation::AcceptAtOnce)
     } else {
@@ -287,10 +351,16 @@ fn approve(facts: &AuthorizeFacts) -> Decision {
     )?;
     let side = here.relations & both;
     require(side != both, disbursement_approve::pic_is_never_bendahara)?;
-    require(!facts.approvals.contains(side), disbursement_approve::already_approved)?;
+    require(
+        !facts.approvals.contains(side),
+        disbursement_approve::already_approved,
+    )?;
     if facts.approvals.intersects(both) {
         granted(disbursement_approve::both_approved)
     } else {
-        obliged(disbursement_approve::first_approval, Obligation::AwaitSecondApproval)
+        obliged(
+            disbursement_approve::first_approval,
+            Obligation::AwaitSecondApproval,
+        )
     }
 }

@@ -3,9 +3,7 @@
 use gotong_policy::role_matrix::{Fields, Projection, Standing, ViewingObligation};
 use gotong_policy::types::{PrivacyLevel, Relations, TokenRole};
 
-use crate::rules::{
-    project_l1, project_l2, project_l3, project_open, project_vault, visibility,
-};
+use crate::rules::{project_l1, project_l2, project_l3, project_open, project_vault, visibility};
 
 /// Whether the entity exists for this viewer.
 #[must_use]

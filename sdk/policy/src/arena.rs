@@ -47,6 +47,7 @@ impl Arena {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
     use super::*;
 
@@ -71,7 +72,11 @@ mod tests {
     fn the_last_byte_is_handed_out_and_no_more() {
         let mut arena = Arena::new(16, 32);
         assert_eq!(allocate(&mut arena, 17, 1), None);
-        assert_eq!(allocate(&mut arena, 16, 1), Some(16), "a refusal costs nothing");
+        assert_eq!(
+            allocate(&mut arena, 16, 1),
+            Some(16),
+            "a refusal costs nothing"
+        );
         assert_eq!(allocate(&mut arena, 1, 1), None);
         assert_eq!(allocate(&mut arena, 0, 1), Some(32));
     }
@@ -81,7 +86,10 @@ mod tests {
         let mut arena = Arena::new(8, 72);
         let first = allocate(&mut arena, 8, 8).unwrap();
         let second = allocate(&mut arena, 8, 8).unwrap();
-        assert!(!arena.extend(first, 8, 16), "another block stands behind it");
+        assert!(
+            !arena.extend(first, 8, 16),
+            "another block stands behind it"
+        );
         assert!(arena.extend(second, 8, 56));
         assert!(!arena.extend(second, 56, 57), "past the end");
         assert_eq!(allocate(&mut arena, 1, 1), None);
@@ -104,7 +112,9 @@ mod tests {
         let mut last_end = start;
         for round in 0.. {
             let wanted = layout(round % 9, 1 << (round % 5));
-            let Some(block) = allocate(&mut arena, wanted.size(), wanted.align()) else { break };
+            let Some(block) = allocate(&mut arena, wanted.size(), wanted.align()) else {
+                break;
+            };
             assert!(block >= last_end);
             assert_eq!(block % wanted.align(), 0);
             last_end = block + wanted.size();

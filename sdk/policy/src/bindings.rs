@@ -29,8 +29,13 @@ wit_bindgen::generate!({
 
 macro_rules! component_type {
     ($name:ident, $world:literal) => {
-        pub const $name: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/", $world, ".component-type")).len()] =
-            *include_bytes!(concat!(env!("OUT_DIR"), "/", $world, ".component-type"));
+        pub const $name: [u8; include_bytes!(concat!(
+            env!("OUT_DIR"),
+            "/",
+            $world,
+            ".component-type"
+        ))
+        .len()] = *include_bytes!(concat!(env!("OUT_DIR"), "/", $world, ".component-type"));
     };
 }
 

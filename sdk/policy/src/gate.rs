@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 pub use crate::bindings::exports::gotong::policy::gate::{
-    ChallengeFacts, CloseFacts, CloseRuling, GateType, Guest as Gate, ObjectFacts, Obligation, Outcome,
-    Phase, PlanFacts, Risk, StageDoc, StagesFacts, Terms, TermsRuling, WeighFacts, Weight,
+    ChallengeFacts, CloseFacts, CloseRuling, GateType, Guest as Gate, ObjectFacts, Obligation,
+    Outcome, Phase, PlanFacts, Risk, StageDoc, StagesFacts, Terms, TermsRuling, WeighFacts, Weight,
 };
 use crate::{Reason, types::Effect};
 
@@ -49,7 +49,10 @@ impl TermsRuling {
     /// The same ruling, with what the host must also do.
     #[must_use]
     pub fn obliging(self, obligations: &[Obligation]) -> Self {
-        Self { obligations: obligations.to_vec(), ..self }
+        Self {
+            obligations: obligations.to_vec(),
+            ..self
+        }
     }
 }
 
@@ -75,7 +78,10 @@ impl CloseRuling {
     /// The same ruling, with what the host must also do.
     #[must_use]
     pub fn obliging(self, obligations: &[Obligation]) -> Self {
-        Self { obligations: obligations.to_vec(), ..self }
+        Self {
+            obligations: obligations.to_vec(),
+            ..self
+        }
     }
 
     fn of(outcome: Outcome, reason: &'static Reason, window_hours: u32) -> Self {

@@ -32,7 +32,10 @@ impl Memory {
         // the only reference into the cell while it lives.
         let arena = unsafe { &mut *self.0.get() };
         use_it(arena.get_or_insert_with(|| {
-            Arena::new((&raw const __heap_base).addr(), wasm32::memory_size::<0>() * PAGE)
+            Arena::new(
+                (&raw const __heap_base).addr(),
+                wasm32::memory_size::<0>() * PAGE,
+            )
         }))
     }
 }
@@ -58,8 +61,7 @@ unsafe impl GlobalAlloc for Memory {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let old_size = layout.size();
-        if new_size <= old_size
-            || self.with(|arena| arena.extend(block.addr(), old_size, new_size))
+        if new_size <= old_size || self.with(|arena| arena.extend(block.addr(), old_size, new_size))
         {
             return block;
         }

@@ -28,8 +28,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! A module's crate is `#![no_std]` with `crate-type = ["cdylib", "rlib"]`: the SDK brings the allocator
-//! and the panic handler (a panic traps in WebAssembly and reaches the author's native tests as usual).
+//! A module's crate has `crate-type = ["cdylib", "rlib"]` and begins with
+//! `#![cfg_attr(target_arch = "wasm32", no_std)]`: in WebAssembly the SDK brings the allocator and the panic
+//! handler (a panic traps), natively a policy is plain Rust and a panic reaches the author's tests as usual.
 //!
 //! # Building
 //!
@@ -72,7 +73,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::exports::gotong::policy::role_matrix as family;
-            $crate::__export_gotong_policy_role_matrix_1_0_0_cabi!($policy with_types_in family);
+    $crate::__export_gotong_policy_role_matrix_1_0_0_cabi!($policy with_types_in family);
             $crate::__embed!("role-matrix-policy", ROLE_MATRIX);
         };
     };
@@ -80,7 +81,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::exports::gotong::policy::gate as family;
-            $crate::__export_gotong_policy_gate_1_0_0_cabi!($policy with_types_in family);
+    $crate::__export_gotong_policy_gate_1_0_0_cabi!($policy with_types_in family);
             $crate::__embed!("gate-policy", GATE);
         };
     };

@@ -24,11 +24,19 @@ impl Ruling {
     /// The same ruling, with what the host must also do.
     #[must_use]
     pub fn obliging(self, obligations: &[Obligation]) -> Self {
-        Self { obligations: obligations.to_vec(), ..self }
+        Self {
+            obligations: obligations.to_vec(),
+            ..self
+        }
     }
 
     fn of(effect: Effect, reason: &'static Reason) -> Self {
-        Self { effect, reason: reason.code.into(), rule: reason.rule.into(), obligations: Vec::new() }
+        Self {
+            effect,
+            reason: reason.code.into(),
+            rule: reason.rule.into(),
+            obligations: Vec::new(),
+        }
     }
 }
 
@@ -36,16 +44,15 @@ impl Projection {
     /// The viewer is told that there is no such entity.
     #[must_use]
     pub fn hidden(reason: &'static Reason) -> Self {
-        Self { visible: false, ..Self::of(Fields::empty(), reason, &[]) }
+        Self {
+            visible: false,
+            ..Self::of(Fields::empty(), reason, &[])
+        }
     }
 
     /// The viewer sees these fields, and the host does what it is obliged to.
     #[must_use]
-    pub fn of(
-        fields: Fields,
-        reason: &'static Reason,
-        obligations: &[ViewingObligation],
-    ) -> Self {
+    pub fn of(fields: Fields, reason: &'static Reason, obligations: &[ViewingObligation]) -> Self {
         Self {
             visible: true,
             fields,

@@ -25,7 +25,13 @@ pub struct Reason {
 /// A module's answer to `describe`, from the list that [`rules!`](crate::rules!) makes.
 #[must_use]
 pub fn describe(rules: &[Rule]) -> Vec<RuleDoc> {
-    rules.iter().map(|rule| RuleDoc { id: rule.id.into(), text: rule.text.into() }).collect()
+    rules
+        .iter()
+        .map(|rule| RuleDoc {
+            id: rule.id.into(),
+            text: rule.text.into(),
+        })
+        .collect()
 }
 
 /// Declares a module's rules: `id: "text" [reason, reason];`.

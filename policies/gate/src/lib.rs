@@ -5,6 +5,7 @@
 //! that wants others ships another module.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
+#![warn(missing_docs)]
 
 extern crate alloc;
 

@@ -5,6 +5,7 @@
 //! person ([`matrix`]), and what does the row of the action say.
 
 #![cfg_attr(target_arch = "wasm32", no_std)]
+#![warn(missing_docs)]
 
 extern crate alloc;
 

@@ -40,6 +40,7 @@
 //! give the same bytes; then encode the core module as a component.
 
 #![no_std]
+#![warn(missing_docs)]
 
 extern crate alloc;
 

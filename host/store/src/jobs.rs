@@ -87,7 +87,7 @@ const CLAIM: &str = "
     IF $job.state = 'pending' AND $job.wake_at_ms <= $now {
         DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
         INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until } RETURN NONE;
-        UPDATE ONLY $job SET wake_at_ms = $until, lease_owner = $owner, lease_until_ms = $until,
+        UPDATE $job SET wake_at_ms = $until, lease_owner = $owner, lease_until_ms = $until,
             attempts = attempts + 1 RETURN NONE;
         true
     } ELSE { false };
@@ -100,7 +100,7 @@ const RELEASE: &str = "
         IF $wake != NONE {
             INSERT { id: type::record('job_due', [$wake, $job_id]), job_id: $job_id, wake_at_ms: $wake } RETURN NONE;
         };
-        UPDATE ONLY $job SET state = $state, wake_at_ms = $wake ?? wake_at_ms, lease_owner = NONE,
+        UPDATE $job SET state = $state, wake_at_ms = $wake ?? wake_at_ms, lease_owner = NONE,
             lease_until_ms = NONE, last_error = $error RETURN NONE;
         true
     } ELSE { false };

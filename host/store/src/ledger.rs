@@ -12,7 +12,7 @@ use crate::key::{Key, KeyRange};
 use crate::store::Store;
 
 /// The end of a stream: what the next event follows on from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Head {
     /// Sequence number of the last event; 0 when there is none.
     pub seq: u64,
@@ -121,7 +121,20 @@ impl Store {
             None => all,
         })
         .await
-        .map(|rows| rows.into_iter().map(without_id).collect())
+        .map(|rows| rows.into_iter().map(read_decision).collect())
+    }
+
+    /// The newest decision records, newest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn newest_decisions(&self, limit: usize) -> Result<Vec<Value>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let rows = self.scan(&KeyRange::plain("policy_decision").descending().limit(limit)).await?;
+        Ok(rows.into_iter().map(read_decision).collect())
     }
 
     /// One decision record.
@@ -130,7 +143,7 @@ impl Store {
     ///
     /// When the store fails.
     pub async fn decision(&self, decision_id: &str) -> Result<Option<Value>, StoreError> {
-        Ok(self.get(&Key::new("policy_decision", decision_id)).await?.map(without_id))
+        Ok(self.get(&Key::new("policy_decision", decision_id)).await?.map(read_decision))
     }
 
     /// The response stored for a request, if it was answered before.
@@ -168,9 +181,27 @@ impl Store {
     }
 }
 
-fn without_id(mut row: Value) -> Value {
+/// The engine of the lock writes a field definition named `function` that it cannot read back.
+const FUNCTION: (&str, &str) = ("function", "function_name");
+
+/// A decision as its table holds it.
+pub(crate) fn stored_decision(mut decision: Value) -> Value {
+    rename(&mut decision, FUNCTION.0, FUNCTION.1);
+    decision
+}
+
+fn read_decision(mut row: Value) -> Value {
+    rename(&mut row, FUNCTION.1, FUNCTION.0);
     if let Some(row) = row.as_object_mut() {
         row.remove("id");
     }
     row
+}
+
+fn rename(row: &mut Value, from: &str, to: &str) {
+    if let Some(row) = row.as_object_mut()
+        && let Some(value) = row.remove(from)
+    {
+        row.insert(to.to_owned(), value);
+    }
 }

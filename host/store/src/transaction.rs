@@ -11,6 +11,7 @@ use surrealdb::types::{Object, Value, Variables};
 use crate::commit::{Commit, EventRow, JobChange, RowChange};
 use crate::error::{CommitError, STALE, StoreError};
 use crate::key::Key;
+use crate::ledger::stored_decision;
 use crate::store::Store;
 use crate::value::{encode, encode_object, int, json, object, object_with_id, seq, text, with_id};
 
@@ -79,14 +80,14 @@ impl Transaction {
             "touched",
             touched,
             &format!(
-                "FOR $s IN $touched {{ {check} UPSERT ONLY $s.id SET stream = $s.stream, seq = $s.version, \
+                "FOR $s IN $touched {{ {check} UPSERT $s.id SET stream = $s.stream, seq = $s.version, \
                  hash = hash ?? '', touched = (touched ?? 0) + 1 RETURN NONE }};"
             ),
         );
         self.over(
             "moved",
             moved,
-            &format!("FOR $s IN $moved {{ {check} UPSERT ONLY $s.id MERGE $s.head RETURN NONE }};"),
+            &format!("FOR $s IN $moved {{ {check} UPSERT $s.id MERGE $s.head RETURN NONE }};"),
         );
         Ok(())
     }
@@ -111,7 +112,7 @@ impl Transaction {
         }
         for decision in &commit.decisions {
             let id = decision.get("decision_id").and_then(|id| id.as_str()).ok_or(StoreError::NoDecisionId)?;
-            rows.push(with_id(&Key::new("policy_decision", id), decision.clone())?);
+            rows.push(with_id(&Key::new("policy_decision", id), stored_decision(decision.clone()))?);
         }
         for change in &commit.rows {
             if let RowChange::Create { key, row } = change {
@@ -132,8 +133,8 @@ impl Transaction {
                 RowChange::Delete { key } => deletes.push(key.to_value()),
             }
         }
-        self.over("puts", puts, "FOR $p IN $puts { UPSERT ONLY $p.id CONTENT $p.row RETURN NONE };");
-        self.over("merges", merges, "FOR $m IN $merges { UPSERT ONLY $m.id MERGE $m.row RETURN NONE };");
+        self.over("puts", puts, "FOR $p IN $puts { UPSERT $p.id CONTENT $p.row RETURN NONE };");
+        self.over("merges", merges, "FOR $m IN $merges { UPSERT $m.id MERGE $m.row RETURN NONE };");
         self.over("deletes", deletes, "DELETE $deletes RETURN NONE;");
         Ok(())
     }
@@ -173,7 +174,7 @@ impl Transaction {
             ended,
             "FOR $j IN $ended { IF $j.id.state = 'pending' { \
                 DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE; \
-                UPDATE ONLY $j.id SET state = $j.state, lease_owner = NONE, lease_until_ms = NONE RETURN NONE \
+                UPDATE $j.id SET state = $j.state, lease_owner = NONE, lease_until_ms = NONE RETURN NONE \
             } };",
         );
         Ok(())

@@ -1,1 +1,41 @@
-//! Placeholder.
+//! Gotong's policy engine: pins, checks, loads, evaluates, records and replays policy modules.
+//!
+//! A policy module is a pure function, facts in and ruling out, in WebAssembly. This crate knows no
+//! database and no network; of the file system it sees the folders it is handed.
+//!
+//! Invariants:
+//!
+//! - A module is its digest. What is loaded is what the lock says, or nothing is.
+//! - Every evaluation has a fresh instance: nothing survives a call.
+//! - An evaluation that ends in a ruling, in burnt fuel or in a trap ends so again, on any machine
+//!   with the same [`Fingerprint`]; what might not is marked as not replayable.
+//! - There is no clock, no randomness and no I/O in here for a module to reach: it has no imports.
+#![deny(missing_docs)]
+
+pub mod build;
+mod cache;
+mod check;
+mod contract;
+mod digest;
+mod engine;
+mod lock;
+mod metadata;
+mod module;
+pub mod pin;
+mod policies;
+mod question;
+mod record;
+mod replay;
+
+pub use cache::{Cache, CacheError};
+pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
+pub use contract::{ABI, Family, UnknownWordError, gate, role_matrix, types};
+pub use digest::{Digest, ParseDigestError};
+pub use engine::{Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
+pub use lock::{Lock, LockError, Mode, Pin};
+pub use metadata::Metadata;
+pub use module::{Evaluation, Module, Outcome, TrapCode};
+pub use policies::{LoadError, Policies};
+pub use question::Question;
+pub use record::{ModuleRef, Record, RecordMode};
+pub use replay::{Verdict, replay};

@@ -1,0 +1,382 @@
+//! One loaded module, and one evaluation of it.
+//!
+//! An evaluation is isolated: a fresh instance from the pool, its memory as the module declares it,
+//! its own fuel; when it is over the instance is thrown away, so that nothing survives a call.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Linker,
+    Lower, TypedFunc,
+};
+use wasmtime::{Store, Trap};
+
+use crate::contract::{Family, types::RuleDoc};
+use crate::digest::Digest;
+use crate::engine::{Engine, FUEL, Fingerprint};
+use crate::lock::{Mode, Pin};
+use crate::policies::LoadError;
+use crate::question::{Question, Visitor};
+
+/// How an evaluation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The module answered.
+    Ruled,
+    /// The module burnt its fuel.
+    FuelExhausted,
+    /// The module failed.
+    Trapped {
+        /// How it failed.
+        trap_code: TrapCode,
+    },
+    /// The engine failed, or stopped a module that ran past the backstop. Never a decision.
+    EngineError,
+}
+
+impl Outcome {
+    /// The word in a decision record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ruled => "ruled",
+            Self::FuelExhausted => "fuel_exhausted",
+            Self::Trapped { .. } => "trapped",
+            Self::EngineError => "engine_error",
+        }
+    }
+
+    /// How the module failed, if it did.
+    pub const fn trap_code(self) -> Option<TrapCode> {
+        match self {
+            Self::Trapped { trap_code } => Some(trap_code),
+            _ => None,
+        }
+    }
+}
+
+/// How a module failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrapCode {
+    /// The stack was exhausted. Where it ends depends on the machine: not replayable.
+    StackOverflow,
+    /// An access beyond the memory.
+    MemoryOutOfBounds,
+    /// An access beyond the table.
+    TableOutOfBounds,
+    /// A call through an empty table element.
+    IndirectCallToNull,
+    /// A call through a table element of another type.
+    BadSignature,
+    /// An integer operation overflowed.
+    IntegerOverflow,
+    /// A division by zero.
+    IntegerDivisionByZero,
+    /// A float that fits no integer.
+    BadConversionToInteger,
+    /// `unreachable`: what a panic ends in.
+    UnreachableCodeReached,
+    /// The answer breaks the contract: an unknown case, a text that is no UTF-8, a bad pointer.
+    InvalidAnswer,
+    /// Another trap.
+    Other,
+}
+
+impl TrapCode {
+    /// The word in a decision record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StackOverflow => "stack_overflow",
+            Self::MemoryOutOfBounds => "memory_out_of_bounds",
+            Self::TableOutOfBounds => "table_out_of_bounds",
+            Self::IndirectCallToNull => "indirect_call_to_null",
+            Self::BadSignature => "bad_signature",
+            Self::IntegerOverflow => "integer_overflow",
+            Self::IntegerDivisionByZero => "integer_division_by_zero",
+            Self::BadConversionToInteger => "bad_conversion_to_integer",
+            Self::UnreachableCodeReached => "unreachable_code_reached",
+            Self::InvalidAnswer => "invalid_answer",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The result of one evaluation.
+#[derive(Clone, Debug)]
+pub struct Evaluation<R> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The answer; present exactly when the outcome is [`Outcome::Ruled`].
+    pub ruling: Option<R>,
+    /// The fuel it took.
+    pub fuel: u64,
+    /// Whether it must end so again.
+    pub replayable: bool,
+    /// What the engine says of a failure, for the log: no part of the decision.
+    pub detail: Option<String>,
+}
+
+/// A loaded module: checked, compiled, its exports looked up.
+pub struct Module {
+    pin: Pin,
+    rules: Vec<RuleDoc>,
+    engine: Engine,
+    pre: InstancePre<()>,
+    /// The functions of the family, in the order of [`Family::functions`].
+    exports: Vec<ComponentExportIndex>,
+}
+
+impl Module {
+    /// Prepares a compiled module and asks it for its rules.
+    pub(crate) fn new(
+        engine: &Engine,
+        pin: &Pin,
+        component: &Component,
+    ) -> Result<Self, LoadError> {
+        let unusable = |message: String| LoadError::Unusable {
+            module: label(pin),
+            message,
+        };
+        let family = pin.family;
+        let pre = Linker::new(engine.wasmtime())
+            .instantiate_pre(component)
+            .map_err(|error| unusable(format!("{error:#}")))?;
+        let interface = component
+            .get_export_index(None, family.interface())
+            .ok_or_else(|| unusable(format!("it does not export `{}`", family.interface())))?;
+        let export = |function: &str| {
+            component
+                .get_export_index(Some(&interface), function)
+                .ok_or_else(|| unusable(format!("it does not export `{function}`")))
+        };
+        let exports = family
+            .functions()
+            .iter()
+            .map(|function| export(function))
+            .collect::<Result<Vec<_>, _>>()?;
+        let describe = export("describe")?;
+        let mut module = Self {
+            pin: pin.clone(),
+            rules: Vec::new(),
+            engine: engine.clone(),
+            pre,
+            exports,
+        };
+        module.check_types().map_err(unusable)?;
+        let described = module.run::<(), Vec<RuleDoc>>(&describe, ());
+        module.rules = described.ruling.ok_or_else(|| {
+            unusable(format!(
+                "`describe` ended as {}: {}",
+                described.outcome.as_str(),
+                described.detail.unwrap_or_default()
+            ))
+        })?;
+        Ok(module)
+    }
+
+    /// The module's name.
+    pub fn name(&self) -> &str {
+        &self.pin.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.pin.version
+    }
+
+    /// The family it answers for.
+    pub fn family(&self) -> Family {
+        self.pin.family
+    }
+
+    /// The digest it is pinned by.
+    pub fn digest(&self) -> Digest {
+        self.pin.digest
+    }
+
+    /// The contract it was built for.
+    pub fn abi(&self) -> &str {
+        &self.pin.abi
+    }
+
+    /// What the host does with it.
+    pub fn mode(&self) -> Mode {
+        self.pin.mode
+    }
+
+    /// The rules it decides by, as it describes them.
+    pub fn rules(&self) -> &[RuleDoc] {
+        &self.rules
+    }
+
+    /// The text of one rule.
+    pub fn rule_text(&self, id: &str) -> Option<&str> {
+        self.rules
+            .iter()
+            .find(|rule| rule.id == id)
+            .map(|rule| rule.text.as_str())
+    }
+
+    /// The fingerprint of the engine it runs in.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.engine.fingerprint()
+    }
+
+    /// Evaluates one question in a fresh instance. It blocks for microseconds, never for longer
+    /// than the backstop of 50 ms.
+    pub fn evaluate<Q: Question>(&self, facts: &Q) -> Evaluation<Q::Ruling> {
+        match self.exports.get(Q::INDEX) {
+            Some(export) if Q::FAMILY == self.pin.family => {
+                self.run::<(&Q,), Q::Ruling>(export, (facts,))
+            }
+            _ => Evaluation::failed(format!(
+                "`{}` is no module of the family {}",
+                self.pin.name,
+                Q::FAMILY
+            )),
+        }
+    }
+
+    /// A call of one export in a fresh instance.
+    fn run<P, R>(&self, export: &ComponentExportIndex, params: P) -> Evaluation<R>
+    where
+        P: ComponentNamedList + Lower,
+        R: Lift + 'static,
+        (R,): ComponentNamedList + Lift,
+    {
+        let mut store = self.engine.store();
+        let function = match self.instantiate::<P, R>(&mut store, export) {
+            Ok(function) => function,
+            Err(error) => return Evaluation::failed(format!("{error:#}")),
+        };
+        let result = function.call(&mut store, params);
+        let fuel = FUEL.saturating_sub(store.get_fuel().unwrap_or_default());
+        match result {
+            Ok((ruling,)) => Evaluation {
+                outcome: Outcome::Ruled,
+                ruling: Some(ruling),
+                fuel,
+                replayable: true,
+                detail: None,
+            },
+            Err(error) => {
+                let (outcome, replayable) = classify(&error);
+                Evaluation {
+                    outcome,
+                    ruling: None,
+                    fuel,
+                    replayable,
+                    detail: Some(format!("{error:#}")),
+                }
+            }
+        }
+    }
+
+    /// Fuel comes after the instance: what instantiation takes is the engine's affair.
+    fn instantiate<P, R>(
+        &self,
+        store: &mut Store<()>,
+        export: &ComponentExportIndex,
+    ) -> wasmtime::Result<TypedFunc<P, (R,)>>
+    where
+        P: ComponentNamedList + Lower,
+        (R,): ComponentNamedList + Lift,
+    {
+        let instance: Instance = self.pre.instantiate(&mut *store)?;
+        let function = instance.get_typed_func::<P, (R,)>(&mut *store, export)?;
+        store.set_fuel(FUEL)?;
+        Ok(function)
+    }
+
+    /// Every function must have the contract's own types, so that no later call can fail over them.
+    fn check_types(&self) -> Result<(), String> {
+        struct Typed<'a>(&'a Module);
+        impl Visitor for Typed<'_> {
+            type Output = Result<(), String>;
+
+            fn visit<Q: Question>(self) -> Self::Output {
+                let export = self
+                    .0
+                    .exports
+                    .get(Q::INDEX)
+                    .ok_or_else(|| format!("`{}` is missing", Q::FUNCTION))?;
+                let mut store = self.0.engine.store();
+                self.0
+                    .instantiate::<(&Q,), Q::Ruling>(&mut store, export)
+                    .map(drop)
+                    .map_err(|error| format!("`{}`: {error:#}", Q::FUNCTION))
+            }
+        }
+        for function in self.pin.family.functions() {
+            crate::contract::visit(self.pin.family, function, Typed(self))
+                .unwrap_or_else(|| Err(format!("`{function}` is no question")))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module")
+            .field("pin", &self.pin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R> Evaluation<R> {
+    /// The engine's own failure.
+    pub(crate) fn failed(detail: String) -> Self {
+        Self {
+            outcome: Outcome::EngineError,
+            ruling: None,
+            fuel: 0,
+            replayable: false,
+            detail: Some(detail),
+        }
+    }
+}
+
+/// `name@version`, as errors name a module.
+pub(crate) fn label(pin: &Pin) -> String {
+    format!("{}@{}", pin.name, pin.version)
+}
+
+/// The outcome of a failed call, and whether it must be the same again.
+fn classify(error: &wasmtime::Error) -> (Outcome, bool) {
+    let Some(trap) = error.downcast_ref::<Trap>() else {
+        // No trap: the engine could not read the module's answer or write into its memory.
+        return (
+            Outcome::Trapped {
+                trap_code: TrapCode::InvalidAnswer,
+            },
+            true,
+        );
+    };
+    let trap_code = match trap {
+        Trap::OutOfFuel => return (Outcome::FuelExhausted, true),
+        Trap::Interrupt => return (Outcome::EngineError, false),
+        Trap::StackOverflow => {
+            return (
+                Outcome::Trapped {
+                    trap_code: TrapCode::StackOverflow,
+                },
+                false,
+            );
+        }
+        Trap::MemoryOutOfBounds => TrapCode::MemoryOutOfBounds,
+        Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
+        Trap::IndirectCallToNull => TrapCode::IndirectCallToNull,
+        Trap::BadSignature => TrapCode::BadSignature,
+        Trap::IntegerOverflow => TrapCode::IntegerOverflow,
+        Trap::IntegerDivisionByZero => TrapCode::IntegerDivisionByZero,
+        Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
+        Trap::UnreachableCodeReached => TrapCode::UnreachableCodeReached,
+        Trap::StringOutOfBounds | Trap::ListOutOfBounds | Trap::InvalidChar => {
+            TrapCode::InvalidAnswer
+        }
+        _ => TrapCode::Other,
+    };
+    (Outcome::Trapped { trap_code }, true)
+}

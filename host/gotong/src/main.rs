@@ -1,1 +1,23 @@
-fn main() {}
+//! `gotong`: the host, and the tools of its four users.
+
+mod app;
+mod cli;
+mod clock;
+mod command;
+mod config;
+mod entities;
+mod evidence;
+mod http;
+mod jobs;
+mod ledger;
+mod rulings;
+mod startup;
+mod telemetry;
+mod transitions;
+mod words;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,35 @@
+# Two commands do all set-up: `make demo` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test test-fast lint policies bench setup
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: setup ## Drive a community matter from its seed to tuntas, and replay every decision
+	cargo run --locked -p gotong -- demo
+
+test: setup lint ## Everything CI runs: format, lints, the policies rebuilt and compared, all tests
+	cargo build --locked -p gotong
+	cargo run --locked -p gotong -- migrate --check
+	cargo run --locked -p gotong -- policy build --verify
+	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
+
+test-fast: setup ## The tests of the engine, the SDK and the policies: no database is built
+	cargo test --locked -p gotong-engine -p gotong-policy -p gotong-role-matrix -p gotong-gate
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+policies: setup ## Build every policy module from source and pin new versions
+	cargo run --locked -p gotong -- policy build
+	cargo run --locked -p gotong -- policy pin
+
+bench: setup ## Measure: isolated evaluations and their ratio to native calls, and votes over HTTP
+	cargo bench --locked -p gotong-benches
+
+# What the toolchain file asks for, also where rustup did not add it; and a C compiler for aws-lc and the linker.
+setup:
+	@scripts/setup

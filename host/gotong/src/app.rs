@@ -1,0 +1,59 @@
+//! What every handler and timer shares. A host holds no domain state: this is connections, pinned
+//! policies, keys and locks.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use gotong_engine::Policies;
+use gotong_store::Store;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::command::locks::KeyedLocks;
+use crate::config::Config;
+use crate::http::auth::Tokens;
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub store: Store,
+    pub policies: Arc<Policies>,
+    pub tokens: Tokens,
+    pub clock: Clock,
+    /// One per (scope, request_id): a repeated request waits for the first.
+    pub requests: KeyedLocks,
+    /// One per stream: commands of one process queue up instead of conflicting in the database.
+    pub streams: KeyedLocks,
+    /// Rung when a job was scheduled or the clock was moved.
+    pub timers: Notify,
+    /// The name under which this process leases jobs.
+    pub instance: String,
+}
+
+impl App {
+    pub fn new(config: Config, store: Store, policies: Arc<Policies>, tokens: Tokens) -> Self {
+        Self(Arc::new(Parts {
+            config,
+            store,
+            policies,
+            tokens,
+            clock: Clock::default(),
+            requests: KeyedLocks::default(),
+            streams: KeyedLocks::default(),
+            timers: Notify::new(),
+            instance: uuid::Uuid::now_v7().to_string(),
+        }))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,44 @@
+//! `gotong migrate`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use gotong_store::{Migrations, Store, Target, prove};
+use serde_json::json;
+
+use super::CliError;
+use crate::config::{Config, Secret};
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Folder of the store (default: the configured store_url)
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Migrations to apply instead of the ones built in
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Run the check of each migration on fresh in-memory stores, and change nothing
+    #[arg(long)]
+    check: bool,
+}
+
+impl Migrate {
+    pub async fn run(self, mut config: Config) -> Result<ExitCode, CliError> {
+        let migrations = match &self.dir {
+            Some(dir) => Migrations::from_dir(dir)?,
+            None => Migrations::embedded()?,
+        };
+        if self.check {
+            println!("{}", json!(prove(&migrations).await?));
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(data) = self.data {
+            config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
+        }
+        let target: Target = config.store_url.expose().parse()?;
+        let report = Store::open(&target).await?.migrate(&migrations).await?;
+        println!("{}", json!({"applied": report.applied, "already": report.already}));
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line: one file per subcommand.
+//!
+//! Exit codes: 0 it held, 1 it ran and did not hold (a divergence, a broken chain, a failed demo), 2 it could not
+//! run; then one line on stderr says what and where.
+
+mod audit;
+mod demo;
+mod migrate;
+mod policy;
+mod replay;
+mod serve;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use gotong_store::Durability;
+
+use crate::command::answer::error_chain;
+use crate::config::{Config, Secret};
+
+type CliError = Box<dyn std::error::Error>;
+
+/// A policy host for mutual-aid communities: every rule is a pinned WebAssembly module, every decision replays.
+#[derive(Debug, Parser)]
+#[command(name = "gotong", version)]
+struct Cli {
+    /// Settings file; `gotong.toml` is read when it is there
+    #[arg(long, global = true, env = "GOTONG_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API
+    Serve(serve::Serve),
+    /// Drive a community matter from its seed to tuntas, over HTTP, and prove what was recorded
+    Demo(demo::Demo),
+    /// Bring a store's schema up to date
+    Migrate(migrate::Migrate),
+    /// Build, pin, check and inspect policy modules
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Evaluate every recorded decision again
+    Replay(replay::Replay),
+    /// Check the ledger
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Print a token
+    Token(token::Token),
+}
+
+/// Which store an auditor reads: one on this machine while its host is stopped, or a running host's.
+#[derive(Debug, Args)]
+struct Where {
+    /// Folder of a stopped host's store
+    #[arg(long, conflicts_with = "url")]
+    data: Option<PathBuf>,
+    /// Address of a running host
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Token with the role admin or service
+    #[arg(long, env = "GOTONG_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+impl Where {
+    async fn open(&self, mut config: Config) -> Result<crate::ledger::source::Source, CliError> {
+        use crate::ledger::source::{Host, Source};
+        if let Some(data) = &self.data {
+            if !data.is_dir() {
+                return Err(format!("there is no store in `{}`", data.display()).into());
+            }
+            config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
+            return Ok(Source::Store(crate::startup::open_store(&config).await?));
+        }
+        let token = self.token.clone().ok_or("a running host lets only admins audit it: give --token (or GOTONG_TOKEN), or --data DIR of a stopped one")?;
+        Ok(Source::Host(Host::new(&self.url, token)?))
+    }
+}
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) { "warn,gotong=info" } else { "warn" });
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("gotong: {}", error_chain(error.as_ref()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    if let Command::Policy(command) = &cli.command {
+        policy::run(command)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load(cli.config.as_deref())?;
+    // Before any thread is there: the store's engine reads it once.
+    let durability = if config.store_sync { Durability::Synced } else { Durability::Fast };
+    durability.apply()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(serve) => serve.run(config).await,
+            Command::Demo(demo) => demo.run(config).await,
+            Command::Migrate(migrate) => migrate.run(config).await,
+            Command::Replay(replay) => replay.run(config).await,
+            Command::Audit(audit) => audit.run(config).await,
+            Command::Token(token) => token.run(config),
+            Command::Policy(_) => unreachable!("handled before the runtime starts"),
+        }
+    })
+}

@@ -1,0 +1,101 @@
+//! `gotong serve`
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::CliError;
+use crate::app::App;
+use crate::config::{Config, Secret};
+use crate::startup::{self, StartError};
+use crate::{http, jobs};
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address and port; port 0 takes a free one
+    #[arg(long)]
+    listen: Option<String>,
+    /// Keep the store in this folder (default: in memory, gone when the host stops)
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// For development: accept the public dev key, let the clock be moved
+    #[arg(long)]
+    dev: bool,
+}
+
+impl Serve {
+    pub async fn run(self, mut config: Config) -> Result<ExitCode, CliError> {
+        config.dev |= self.dev;
+        if let Some(listen) = self.listen {
+            config.listen = listen;
+        }
+        if let Some(data) = self.data {
+            config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
+        }
+        let server = Server::start(config).await?;
+        println!("{}", json!({"listening": server.address.to_string()}));
+        signalled().await;
+        tracing::info!("stopping: open requests are finished first");
+        server.stop().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A host that serves: its API, and the worker that runs its timers.
+#[derive(Debug)]
+pub struct Server {
+    pub address: SocketAddr,
+    pub app: App,
+    stop: watch::Sender<bool>,
+    api: JoinHandle<Result<(), std::io::Error>>,
+    worker: JoinHandle<()>,
+}
+
+impl Server {
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let config = config.ready_to_serve()?;
+        let app = startup::start(config).await?;
+        let address = app.config.listen.clone();
+        let listener = TcpListener::bind(&address).await.map_err(|source| StartError::Listen { address: address.clone(), source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let (stop, stopped) = watch::channel(false);
+        let until = |mut stopped: watch::Receiver<bool>| async move {
+            // The sender lives as long as the server: an error means that it is gone too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let worker = tokio::spawn(jobs::work(app.clone(), until(stopped.clone())));
+        let router = http::router(app.clone());
+        let api = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until(stopped)).await });
+        Ok(Self { address, app, stop, api, worker })
+    }
+
+    /// Finishes open requests and the running timers, then stops.
+    pub async fn stop(self) -> Result<(), StartError> {
+        let _ = self.stop.send(true);
+        let joined = self.api.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+        let _ = self.worker.await;
+        joined.map_err(StartError::Serve)
+    }
+}
+
+/// Ctrl-C, or the service manager's SIGTERM.
+pub async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

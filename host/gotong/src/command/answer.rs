@@ -1,0 +1,153 @@
+//! The answer to a command: made once, stored in the command's own commit, given again byte for byte.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gotong_engine::Family;
+use gotong_store::{CommitError, StoreError, StoredResponse};
+use serde::Serialize;
+
+use super::refusal::{Fault, Refusal};
+use crate::http::context::CommandContext;
+use crate::http::problem::{PROBLEM_JSON, Problem, RulingNote};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A success or a ruled refusal, as it was stored.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: String,
+    pub replayed: bool,
+}
+
+/// No answer was stored: the same request may be sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error("the same request is still running")]
+    StillRunning,
+    #[error("the facts kept changing")]
+    Contention,
+    #[error("the request id was used for another request")]
+    KeyReused,
+    #[error("the request id belongs to somebody else")]
+    KeyTaken,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Commit(CommitError),
+}
+
+impl Answer {
+    /// What `outcome` says to the caller.
+    pub fn first<T: Serialize>(outcome: &Result<T, Refusal>, context: &CommandContext) -> Result<Self, CommandError> {
+        let (status, body) = match outcome {
+            Ok(value) => (context.success, serde_json::to_string(value).map_err(Fault::from)?),
+            Err(refusal) => {
+                let mut problem = problem_of(refusal).ok_or_else(|| fault_of(refusal))?;
+                problem.request_id = Some(context.request_id.clone());
+                problem.correlation_id = Some(context.correlation_id.clone());
+                (problem.status(), serde_json::to_string(&problem).map_err(Fault::from)?)
+            }
+        };
+        Ok(Self { status, body, replayed: false })
+    }
+
+    /// The stored answer, for the one who got it first and asks the same again.
+    pub fn repeat(stored: StoredResponse, context: &CommandContext) -> Result<Self, CommandError> {
+        if stored.actor != context.actor.user_id {
+            return Err(CommandError::KeyTaken);
+        }
+        if stored.request_digest != context.request_digest {
+            return Err(CommandError::KeyReused);
+        }
+        let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
+        Ok(Self { status, body: stored.body, replayed: true })
+    }
+}
+
+fn fault_of(refusal: &Refusal) -> CommandError {
+    let text = match refusal {
+        Refusal::Fault(fault) => error_chain(fault),
+        other => other.to_string(),
+    };
+    CommandError::Fault(Fault::Broken(text))
+}
+
+/// An error and everything behind it, for the log.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+/// The problem a refusal is told as; a fault is not told.
+pub fn problem_of(refusal: &Refusal) -> Option<Problem> {
+    Some(match refusal {
+        Refusal::Ruled(ruled) if ruled.reason == "not_visible" => Problem::not_found("entity"),
+        Refusal::Ruled(ruled) => {
+            // Who may is a matter of permission (403); whether the matter is ready is one of state (422).
+            let status = match ruled.family {
+                Family::RoleMatrix => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            Problem::new(status, &ruled.reason, ruled.rule_text.clone()).with_ruling(RulingNote {
+                rule: ruled.rule.clone(),
+                rule_text: ruled.rule_text.clone(),
+                decision_id: ruled.decision_id.clone(),
+            })
+        }
+        Refusal::PolicyFailed { family, code, decision_id } => {
+            let detail = format!("the {family} policy gave no ruling, so the answer is no (decision {decision_id})");
+            Problem::new(StatusCode::FORBIDDEN, code, detail)
+        }
+        Refusal::NotFound(what) => Problem::not_found(what),
+        Refusal::Conflict { code, detail } => Problem::new(StatusCode::CONFLICT, code, *detail),
+        Refusal::Invalid { code, field, detail } => Problem::invalid_field(code, *field, detail.clone()),
+        Refusal::Fault(_) => return None,
+    })
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let kind = if self.status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], self.body).into_response();
+        if self.replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::StillRunning => {
+                Self::new(StatusCode::CONFLICT, "request_in_progress", "the same request is still running; ask again in a moment").retry_after(1)
+            }
+            CommandError::Contention => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "contention", "too many changes at once; send the request again with the same Idempotency-Key")
+                    .retry_after(1)
+            }
+            CommandError::KeyReused => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "this Idempotency-Key was used for another request; take a new one")
+            }
+            CommandError::KeyTaken => Self::new(StatusCode::CONFLICT, "idempotency_key_taken", "this Idempotency-Key is in use; take a new one"),
+            CommandError::Fault(_) | CommandError::Store(_) | CommandError::Commit(_) => {
+                tracing::error!(error = error_chain(&error), "a command failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl IntoResponse for CommandError {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}

@@ -1,0 +1,105 @@
+//! The one write path: `App::command`.
+//!
+//! It opens a unit of work, runs the closure, and commits everything the closure gathered in one
+//! transaction: events, rows, decisions, jobs, and the answer itself. When a fact went stale it starts
+//! again from the facts. Nothing is written before that commit or after it.
+
+pub mod answer;
+pub mod locks;
+pub mod refusal;
+pub mod work;
+
+use std::time::Duration;
+
+use gotong_engine::types::Trigger;
+use gotong_store::{CommitError, StoredResponse};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::http::context::CommandContext;
+use answer::{Answer, CommandError};
+use refusal::Refusal;
+use work::Work;
+
+/// Longest pause before a command whose facts went stale starts again.
+const LONGEST_PAUSE_MS: u64 = 64;
+
+/// Where `--dev` can be told to die, to prove that nothing is left half-done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashPoint {
+    BeforeFacts,
+    BeforeCommit,
+    AfterCommit,
+}
+
+impl App {
+    /// Runs one command to its one effect per (scope, request_id).
+    ///
+    /// `scope` is the entity, or `create:{kind}:{user_id}` for what does not exist yet.
+    pub async fn command<T: Serialize>(
+        &self,
+        context: CommandContext,
+        scope: &str,
+        run: impl AsyncFn(&mut Work) -> Result<T, Refusal>,
+    ) -> Result<Answer, CommandError> {
+        let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
+        let request = format!("{scope}\n{}", context.request_id);
+        let Ok(_running) = tokio::time::timeout(wait, self.requests.lock(&request)).await else {
+            return Err(CommandError::StillRunning);
+        };
+        let _queued = self.streams.lock(scope).await;
+        for attempt in 0..self.config.limits.commit_tries {
+            if let Some(stored) = self.store.response(scope, &context.request_id).await? {
+                return Answer::repeat(stored, &context);
+            }
+            self.crash_point(CrashPoint::BeforeFacts);
+            let mut work = Work::open(self.clone(), context.clone());
+            let outcome = run(&mut work).await;
+            let answer = Answer::first(&outcome, &context)?;
+            let keep = outcome.is_ok() || context.trigger != Trigger::Timer;
+            let response = keep.then(|| StoredResponse {
+                scope: scope.to_owned(),
+                request_id: context.request_id.clone(),
+                actor: context.actor.user_id.clone(),
+                request_digest: context.request_digest.clone(),
+                status: answer.status.as_u16(),
+                body: answer.body.clone(),
+                at_ms: context.now_ms,
+            });
+            let commit = work.into_commit(outcome.is_ok(), response);
+            self.crash_point(CrashPoint::BeforeCommit);
+            match self.store.commit(&commit).await {
+                Ok(()) => {
+                    self.crash_point(CrashPoint::AfterCommit);
+                    if !commit.jobs.is_empty() {
+                        self.timers.notify_one();
+                    }
+                    return Ok(answer);
+                }
+                // Another host was quicker, with this very request or with one that changed the facts.
+                Err(error) if error.is_retryable() || matches!(error, CommitError::Duplicate) => {
+                    tracing::debug!(attempt, %error, "the command starts again from its facts");
+                    tokio::time::sleep(pause(attempt)).await;
+                }
+                Err(error) => return Err(CommandError::Commit(error)),
+            }
+        }
+        Err(CommandError::Contention)
+    }
+
+    fn crash_point(&self, point: CrashPoint) {
+        if self.config.dev && self.config.crash_at == Some(point) {
+            std::process::abort();
+        }
+    }
+}
+
+/// Full jitter: anything up to 1, 2, 4 … 64 ms.
+fn pause(attempt: u32) -> Duration {
+    let longest_ms = (1_u64 << attempt.min(6)).min(LONGEST_PAUSE_MS);
+    let mut byte = [0_u8; 1];
+    // Without randomness the pause is the longest one: still correct, only slower.
+    let share = getrandom::fill(&mut byte).map_or(u64::from(u8::MAX), |()| u64::from(byte[0]));
+    Duration::from_micros(longest_ms * 1_000 * share / u64::from(u8::MAX))
+}

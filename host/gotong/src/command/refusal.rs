@@ -1,0 +1,56 @@
+//! Why a command did not happen.
+
+use gotong_engine::Family;
+use gotong_store::StoreError;
+
+/// Everything but success. All are deterministic answers that are stored under the request id,
+/// except `Fault`.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A policy said no.
+    #[error("ruled out by {}: {}", .0.family, .0.reason)]
+    Ruled(Box<Ruled>),
+    /// A policy could not answer, which counts as no (invariant 8).
+    #[error("the {family} policy gave no ruling: {code}")]
+    PolicyFailed { family: Family, code: &'static str, decision_id: String },
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The state of the matter excludes it, whatever the rules are.
+    #[error("{code}: {detail}")]
+    Conflict { code: &'static str, detail: &'static str },
+    /// A field is well-formed but cannot be meant.
+    #[error("{field}: {detail}")]
+    Invalid { code: &'static str, field: &'static str, detail: String },
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A policy's no, with what a person needs to understand it.
+#[derive(Debug)]
+pub struct Ruled {
+    pub family: Family,
+    pub reason: String,
+    pub rule: String,
+    pub rule_text: String,
+    pub decision_id: String,
+}
+
+/// The host failed. Nothing was written, the client learns nothing of the cause, the log does.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a value could not be put into canonical JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("the system gave no random bytes")]
+    Random(#[from] getrandom::Error),
+    /// The stored state contradicts itself.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}

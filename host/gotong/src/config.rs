@@ -1,0 +1,228 @@
+//! The host's settings: `gotong.toml`, then `GOTONG_*`, then the command line, each over the last.
+//!
+//! There is no default secret. Outside `--dev` a host without a key, or with the public dev key,
+//! refuses to start.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::command::CrashPoint;
+use crate::jobs::LEASE_MS;
+
+/// The public key of `--dev` servers: anybody can sign with it, which is its purpose.
+pub const DEV_SECRET: &str = include_str!("../../../fixtures/keys/dev-hs256.key");
+
+const SHORTEST_SECRET: usize = 32;
+
+/// Everything that can be set, with its defaults.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address and port; port 0 takes a free one.
+    pub listen: String,
+    /// `memory`, `surrealkv://DIR` or `ws://USER:PASSWORD@HOST:PORT/NAMESPACE/DATABASE` (a database-level
+    /// editor, never root).
+    pub store_url: Secret,
+    /// `false`: surrealkv leaves syncing to the operating system. A power loss can then take the newest writes.
+    pub store_sync: bool,
+    /// Folder that holds `policies.lock`; looked for upwards from the working directory when unset.
+    pub policies_dir: Option<PathBuf>,
+    /// Folder of golden decisions, replayed at start; unset: `fixtures/decisions` beside the policies.
+    pub golden_dir: Option<PathBuf>,
+    /// Where compiled modules are kept between starts.
+    pub cache_dir: Option<PathBuf>,
+    /// How many of the newest recorded decisions are replayed at start.
+    pub replay_at_start: usize,
+    pub auth: Auth,
+    pub limits: Limits,
+    /// Development: the dev key is accepted and the clock can be moved.
+    pub dev: bool,
+    /// `--dev` only: the process ends there at the first command, to prove that nothing is left half-done.
+    pub crash_at: Option<CrashPoint>,
+}
+
+/// How tokens are checked (RFC 7519, RFC 8725).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub issuer: String,
+    pub audience: String,
+    /// Clock skew that is forgiven, in seconds.
+    pub leeway_s: u64,
+    /// Shared secret for HS256, at least 32 bytes.
+    pub hs256_secret: Option<Secret>,
+    /// Public key for EdDSA, PEM.
+    pub eddsa_public_key_pem: Option<String>,
+}
+
+/// What one request may cost.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub request_timeout_ms: u64,
+    /// How long a repeated request waits for the first one to end.
+    pub same_request_wait_ms: u64,
+    /// How often a command starts again from its facts when they went stale.
+    pub commit_tries: u32,
+}
+
+/// A value that neither `Debug` nor a log ever shows.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            store_url: Secret::new("memory"),
+            store_sync: true,
+            policies_dir: None,
+            golden_dir: None,
+            cache_dir: None,
+            replay_at_start: 1_000,
+            auth: Auth {
+                issuer: "gotong".into(),
+                audience: "gotong".into(),
+                leeway_s: 30,
+                hs256_secret: None,
+                eddsa_public_key_pem: None,
+            },
+            limits: Limits {
+                body_bytes: 1024 * 1024,
+                request_timeout_ms: 10_000,
+                same_request_wait_ms: 2_000,
+                commit_tries: 8,
+            },
+            dev: false,
+            crash_at: None,
+        }
+    }
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the settings cannot be read: {0}")]
+    Unreadable(#[from] Box<figment::Error>),
+    #[error(
+        "no key to check tokens with: set auth.hs256_secret (GOTONG_AUTH__HS256_SECRET) or auth.eddsa_public_key_pem, or start with --dev"
+    )]
+    NoKey,
+    #[error("the development key is public and only a --dev server accepts it: set a secret of your own in auth.hs256_secret")]
+    DevKeyOutsideDev,
+    #[error("auth.hs256_secret is {0} bytes long, at least {SHORTEST_SECRET} are needed")]
+    ShortSecret(usize),
+    #[error("limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job")]
+    TimeoutBeyondLease(u64),
+    #[error("no policies.lock in `{0}` or in any folder above it: start in the project's folder or set policies_dir (GOTONG_POLICIES_DIR)")]
+    NoPolicies(PathBuf),
+}
+
+impl Config {
+    /// Reads `file` (or `gotong.toml` when it is there) and the environment.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or(Path::new("gotong.toml"));
+        let source = if file.is_some() { Toml::file_exact(path) } else { Toml::file(path) };
+        Figment::from(Serialized::defaults(Self::default()))
+            .merge(source)
+            .merge(Env::prefixed("GOTONG_").split("__"))
+            .extract()
+            .map_err(|error| ConfigError::Unreadable(Box::new(error)))
+    }
+
+    /// Refuses what must not be served. In `--dev` without a key, the dev key is put in.
+    pub fn ready_to_serve(mut self) -> Result<Self, ConfigError> {
+        let dev_secret = DEV_SECRET.trim();
+        match &self.auth.hs256_secret {
+            Some(secret) if secret.expose() == dev_secret && !self.dev => return Err(ConfigError::DevKeyOutsideDev),
+            Some(secret) if secret.expose().len() < SHORTEST_SECRET => {
+                return Err(ConfigError::ShortSecret(secret.expose().len()));
+            }
+            Some(_) => {}
+            None if self.dev => self.auth.hs256_secret = Some(Secret::new(dev_secret)),
+            None if self.auth.eddsa_public_key_pem.is_none() => return Err(ConfigError::NoKey),
+            None => {}
+        }
+        if i64::try_from(self.limits.request_timeout_ms).is_ok_and(|timeout| timeout < LEASE_MS) {
+            Ok(self)
+        } else {
+            Err(ConfigError::TimeoutBeyondLease(self.limits.request_timeout_ms))
+        }
+    }
+
+    /// The folder of the lock: as set, or the nearest `policies/` upwards from the working directory.
+    pub fn policies_dir(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(dir) = &self.policies_dir {
+            return Ok(dir.clone());
+        }
+        let here = std::env::current_dir().unwrap_or_default();
+        here.ancestors()
+            .map(|folder| folder.join("policies"))
+            .find(|folder| folder.join("policies.lock").is_file())
+            .ok_or(ConfigError::NoPolicies(here))
+    }
+
+    /// Where compiled modules go: as set, or `gotong/modules` in the user's cache folder.
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        let user_cache = || {
+            let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+            xdg.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        };
+        self.cache_dir.clone().or_else(|| user_cache().map(|cache| cache.join("gotong").join("modules")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_secret(secret: Option<&str>, dev: bool) -> Result<Config, ConfigError> {
+        let mut config = Config { dev, ..Config::default() };
+        config.auth.hs256_secret = secret.map(Secret::new);
+        config.ready_to_serve()
+    }
+
+    #[test]
+    fn no_key_serves_only_in_dev() {
+        assert!(matches!(with_secret(None, false), Err(ConfigError::NoKey)));
+        assert!(with_secret(None, true).is_ok());
+    }
+
+    #[test]
+    fn the_dev_key_serves_only_in_dev() {
+        assert!(matches!(with_secret(Some(DEV_SECRET.trim()), false), Err(ConfigError::DevKeyOutsideDev)));
+        assert!(with_secret(Some(DEV_SECRET.trim()), true).is_ok());
+    }
+
+    #[test]
+    fn a_short_secret_is_refused() {
+        assert!(matches!(with_secret(Some("short"), false), Err(ConfigError::ShortSecret(5))));
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let config = with_secret(Some(&"s3cret".repeat(8)), false).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Entities (seeds): sharing one, reading it, and what people are to it.
+//!
+//! Promises: the author's relation is made in the commit that shares the seed; a relation ends and is never
+//! removed; there is at most one pic. Every action asks the role-matrix policy with facts from the store.
+
+pub mod authority;
+pub mod pic;
+pub mod relations;
+pub mod routes;
+pub mod store;
+pub mod view;
+
+use gotong_engine::role_matrix::{Action, AuthorizeFacts};
+use gotong_engine::types::{PrivacyLevel, Relations, Track};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::clock::Millis;
+use crate::command::refusal::{Fault, Refusal};
+use crate::command::work::Work;
+use crate::ledger::event::{Event, EventKind};
+use crate::rulings::gate;
+use crate::words::{ScopeId, Text, Title};
+use authority::Matter;
+use store::{EntityRow, RelationRow};
+use view::EntityView;
+
+/// `POST /v1/entities`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    pub track: Track,
+    pub title: Title,
+    #[serde(default = "no_text")]
+    pub text: Text,
+    pub scope_id: ScopeId,
+    #[serde(default = "open")]
+    pub privacy_level: PrivacyLevel,
+}
+
+fn no_text() -> Text {
+    // The empty text is within its limits (0 to 2,000).
+    Text::try_from(String::new()).unwrap_or_else(|_| unreachable!("the empty text is a text"))
+}
+
+fn open() -> PrivacyLevel {
+    PrivacyLevel::Open
+}
+
+/// An entity as one actor meets it: the row, and what the actor is to it.
+#[derive(Clone, Debug)]
+pub struct Entity {
+    pub row: EntityRow,
+    /// The actor's own relations, now.
+    pub mine: Relations,
+}
+
+impl Entity {
+    pub fn id(&self) -> &str {
+        &self.row.entity_id
+    }
+
+    /// The circumstances the role-matrix rules by.
+    pub fn matter(&self, now_ms: Millis, viewer_id: &str) -> Matter {
+        Matter {
+            relations: self.mine,
+            privacy: self.row.privacy_level,
+            has_pic: self.row.pic_id.is_some(),
+            nominee: match &self.row.nominee_id {
+                None => authority::Nominee::Nobody,
+                Some(nominee) if nominee == viewer_id => authority::Nominee::Actor,
+                Some(_) => authority::Nominee::SomeoneElse,
+            },
+            seed_age_ms: u64::try_from(now_ms - self.row.created_at_ms).unwrap_or_default(),
+        }
+    }
+
+    /// Facts for an action of the command's actor.
+    pub fn facts(&self, work: &Work, action: Action) -> AuthorizeFacts {
+        authority::facts(action, authority::standing(work.actor(), work.context.trigger, &self.matter(work.now_ms(), &work.actor().user_id)))
+    }
+
+    /// May the command's actor do this here?
+    pub fn authorize(&self, work: &mut Work, action: Action) -> Result<authority::Allowed, Refusal> {
+        let facts = self.facts(work, action);
+        authority::authorize(work, self.id(), &facts)
+    }
+}
+
+/// Loads an entity and the actor's relations to it, at a version that the commit checks again.
+pub async fn load(work: &mut Work, entity_id: &str) -> Result<Entity, Refusal> {
+    work.watch(entity_id).await?;
+    let (row, mine) = store::entity_for(&work.app.store, entity_id, &work.actor().user_id).await?;
+    let row = row.ok_or(Refusal::NotFound("entity"))?;
+    Ok(Entity { row, mine: relations::union(&mine) })
+}
+
+/// Shares a seed.
+pub async fn share(work: &mut Work, input: &Share) -> Result<EntityView, Refusal> {
+    let entity_id = work.mint();
+    let actor = work.actor().clone();
+    let facts = authority::facts(Action::EntityCreate, authority::standing(&actor, work.context.trigger, &Matter::of_a_new_seed(input.privacy_level)));
+    authority::authorize(work, &entity_id, &facts)?;
+    let stages = gate::stages(&work.app, input.track)?;
+    let first = stages.first().ok_or_else(|| Fault::Broken(format!("the gate policy gives {} no stages", input.track)))?;
+    let now_ms = work.now_ms();
+    let row = EntityRow {
+        entity_id: entity_id.clone(),
+        track: input.track,
+        stage: first.stage,
+        title: input.title.as_str().to_owned(),
+        text: input.text.as_str().to_owned(),
+        scope_id: input.scope_id.as_str().to_owned(),
+        privacy_level: input.privacy_level,
+        author_id: actor.user_id.clone(),
+        author_username: actor.username.clone(),
+        pic_id: None,
+        nominee_id: None,
+        open_transition: None,
+        created_at_ms: now_ms,
+        stage_since_ms: now_ms,
+    };
+    let author = RelationRow::begin(&entity_id, &actor.user_id, &actor.username, Relations::AUTHOR, now_ms);
+    work.begin(&entity_id);
+    work.create(store::entity_key(&entity_id), &row)?;
+    work.create(author.key(), &author)?;
+    let event = Event::new(
+        EventKind::EntityShared,
+        json!({"entity_id": entity_id, "track": row.track, "stage": row.stage, "scope_id": row.scope_id, "privacy_level": row.privacy_level}),
+    );
+    work.append(&entity_id, event.private("title", &row.title).private("text", &row.text))?;
+    let entity = Entity { row, mine: Relations::AUTHOR };
+    view::of_command(work, &entity, &[author])
+}

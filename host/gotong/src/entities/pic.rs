@@ -1,0 +1,79 @@
+//! The pic (accountable lead): nominated, and only with the nominee's own word.
+
+use gotong_engine::role_matrix::{Action, AuthorizeFacts, Obligation};
+use gotong_engine::types::Relations;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::relations::{begin, finish, union};
+use super::{Entity, authority, load, store};
+use crate::command::refusal::Refusal;
+use crate::command::work::Work;
+use crate::ledger::event::{Event, EventKind};
+use crate::words::UserId;
+
+/// `PUT /v1/entities/{id}/pic`: nominates that person; sent by the nominee about oneself, it accepts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nominate {
+    pub user_id: UserId,
+}
+
+/// Where the entity's leadership stands.
+#[derive(Debug, Serialize)]
+pub struct PicView {
+    pub entity_id: String,
+    pub status: PicStatus,
+    pub pic_id: Option<String>,
+    pub nominee_id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PicStatus {
+    Nominated,
+    Accepted,
+}
+
+pub async fn nominate(work: &mut Work, entity_id: &str, input: &Nominate) -> Result<PicView, Refusal> {
+    let entity = load(work, entity_id).await?;
+    let nominee = input.user_id.as_str();
+    let oneself = nominee == work.actor().user_id;
+    if oneself && entity.row.nominee_id.as_deref() == Some(nominee) {
+        return accept(work, &entity).await;
+    }
+    let held = if oneself { Vec::new() } else { store::relations_of(&work.app.store, entity_id, nominee).await? };
+    let subject = if oneself { entity.mine } else { union(&held) };
+    let facts = AuthorizeFacts { sought: Relations::PIC, subject, subject_is_actor: oneself, ..entity.facts(work, Action::PicNominate) };
+    let allowed = authority::authorize(work, entity_id, &facts)?;
+    if entity.row.pic_id.as_deref() == Some(nominee) {
+        return Err(Refusal::Conflict { code: "relation_held", detail: "that person is the pic already" });
+    }
+    if allowed.obliges(Obligation::AcceptAtOnce) {
+        return install(work, &entity).await;
+    }
+    work.merge(store::entity_key(entity_id), &json!({"nominee_id": nominee}))?;
+    let event = Event::new(EventKind::PicNominated, json!({"entity_id": entity_id}));
+    work.append(entity_id, event.private("nominee", json!({"user_id": nominee})))?;
+    Ok(PicView { entity_id: entity_id.to_owned(), status: PicStatus::Nominated, pic_id: entity.row.pic_id, nominee_id: Some(nominee.to_owned()) })
+}
+
+async fn accept(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
+    entity.authorize(work, Action::PicAccept)?;
+    install(work, entity).await
+}
+
+/// The actor becomes the pic; the former one, if there is one, ceases to be.
+async fn install(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
+    if let Some(former) = &entity.row.pic_id {
+        let row = store::relations_of(&work.app.store, entity.id(), former).await?.into_iter().find(|row| row.flag() == Relations::PIC);
+        if let Some(row) = row {
+            finish(work, entity, row)?;
+        }
+    }
+    let actor = work.actor().clone();
+    begin(work, entity, &actor.user_id, &actor.username, Relations::PIC)?;
+    work.append(entity.id(), Event::new(EventKind::PicAccepted, json!({"entity_id": entity.id()})))?;
+    work.merge(store::entity_key(entity.id()), &json!({"pic_id": actor.user_id, "nominee_id": null}))?;
+    Ok(PicView { entity_id: entity.id().to_owned(), status: PicStatus::Accepted, pic_id: Some(actor.user_id), nominee_id: None })
+}

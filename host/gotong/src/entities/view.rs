@@ -1,0 +1,142 @@
+//! What a viewer gets to see of an entity: the projection the role-matrix rules, field by field.
+
+use gotong_engine::role_matrix::{Action, Fields, PermittedFacts, ProjectFacts, Projection};
+use gotong_engine::types::{PrivacyLevel, Relations, Stage, Track};
+use serde::Serialize;
+
+use super::store::{self, EntityRow, RelationRow};
+use super::{Entity, authority, relations};
+use crate::app::App;
+use crate::clock::Millis;
+use crate::command::refusal::Refusal;
+use crate::command::work::Work;
+use crate::http::auth::Caller;
+use crate::http::context::ReadContext;
+use crate::rulings;
+
+/// An entity as one viewer sees it. A field that is withheld is null, and named in `withheld`.
+#[derive(Debug, Serialize)]
+pub struct EntityView {
+    pub entity_id: String,
+    pub track: Track,
+    pub stage: Stage,
+    pub privacy_level: PrivacyLevel,
+    pub title: Option<String>,
+    pub text: Option<String>,
+    pub scope_id: Option<String>,
+    pub author: Option<Person>,
+    pub pic: Option<Person>,
+    pub people: Option<Vec<PersonHere>>,
+    /// Transition whose gate is open.
+    pub open_transition: Option<String>,
+    pub created_at_ms: Millis,
+    pub stage_since_ms: Millis,
+    /// What the viewer is to the entity.
+    pub your_relations: Relations,
+    pub withheld: Fields,
+    pub obligations: Vec<gotong_engine::role_matrix::ViewingObligation>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Person {
+    pub user_id: String,
+    pub username: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PersonHere {
+    #[serde(flatten)]
+    pub person: Person,
+    pub relation: String,
+    pub since_ms: Millis,
+}
+
+/// What the viewer may do here, for drawing buttons.
+#[derive(Debug, Serialize)]
+pub struct PermissionsView {
+    pub entity_id: String,
+    pub actions: Vec<Action>,
+    pub your_relations: Relations,
+}
+
+/// An entity that its viewer may know of, with the fields the viewer may see.
+#[derive(Debug)]
+pub struct Visible {
+    pub entity: Entity,
+    pub projection: Projection,
+}
+
+/// Loads an entity for a reader; `NotFound` when the ruling keeps it out of sight.
+pub async fn visible(app: &App, context: &ReadContext, entity_id: &str) -> Result<Visible, Refusal> {
+    let (row, mine) = store::entity_for(&app.store, entity_id, context.caller.user_id()).await?;
+    let row = row.ok_or(Refusal::NotFound("entity"))?;
+    let entity = Entity { row, mine: relations::union(&mine) };
+    let projection = projection(app, &entity, &context.caller, context.now_ms)?;
+    if !projection.visible {
+        return Err(Refusal::NotFound("entity"));
+    }
+    Ok(Visible { entity, projection })
+}
+
+fn projection(app: &App, entity: &Entity, caller: &Caller, now_ms: Millis) -> Result<Projection, Refusal> {
+    let standing = authority::viewing(caller, &entity.matter(now_ms, caller.user_id()));
+    rulings::peek(app, &ProjectFacts { standing })
+}
+
+pub async fn read(app: &App, context: &ReadContext, entity_id: &str) -> Result<EntityView, Refusal> {
+    let Visible { entity, projection } = visible(app, context, entity_id).await?;
+    let people = store::people(&app.store, entity_id).await?;
+    Ok(assemble(&entity, &people, &projection))
+}
+
+/// The view of the command's actor.
+pub fn of_command(work: &mut Work, entity: &Entity, people: &[RelationRow]) -> Result<EntityView, Refusal> {
+    let standing = authority::standing(work.actor(), work.context.trigger, &entity.matter(work.now_ms(), &work.actor().user_id));
+    let given = work.rule(entity.id(), &ProjectFacts { standing })?;
+    Ok(assemble(entity, people, &given.ruling))
+}
+
+pub async fn permissions(app: &App, context: &ReadContext, entity_id: &str) -> Result<PermissionsView, Refusal> {
+    let Visible { entity, .. } = visible(app, context, entity_id).await?;
+    let standing = authority::viewing(&context.caller, &entity.matter(context.now_ms, context.caller.user_id()));
+    let snapshot = match &entity.row.open_transition {
+        Some(transition_id) => crate::transitions::snapshot_of(app, transition_id, context.caller.user_id()).await?,
+        None => Relations::empty(),
+    };
+    let actions = rulings::peek(app, &PermittedFacts { standing, snapshot, approvals: Relations::empty() })?;
+    Ok(PermissionsView { entity_id: entity_id.to_owned(), actions, your_relations: entity.mine })
+}
+
+fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) -> EntityView {
+    let EntityRow { entity_id, track, stage, title, text, scope_id, privacy_level, author_id, author_username, .. } = entity.row.clone();
+    let shown = projection.fields;
+    let show = |field: Fields| shown.contains(field);
+    let pic = people.iter().find(|row| row.flag() == Relations::PIC).map(person);
+    // Whoever the author is stays hidden in the list of people too.
+    let listed = |row: &&RelationRow| show(Fields::AUTHOR) || row.user_id != author_id;
+    EntityView {
+        entity_id,
+        track,
+        stage,
+        privacy_level,
+        title: show(Fields::TITLE).then_some(title),
+        text: show(Fields::TEXT).then_some(text),
+        scope_id: show(Fields::SCOPE).then_some(scope_id),
+        people: show(Fields::PEOPLE).then(|| {
+            let here = |row: &RelationRow| PersonHere { person: person(row), relation: row.relation.clone(), since_ms: row.since_ms };
+            people.iter().filter(listed).map(here).collect()
+        }),
+        pic: pic.filter(|pic| show(Fields::PEOPLE) && (show(Fields::AUTHOR) || pic.user_id != author_id)),
+        author: show(Fields::AUTHOR).then_some(Person { user_id: author_id, username: author_username }),
+        open_transition: show(Fields::TIMELINE).then(|| entity.row.open_transition.clone()).flatten(),
+        created_at_ms: entity.row.created_at_ms,
+        stage_since_ms: entity.row.stage_since_ms,
+        your_relations: entity.mine,
+        withheld: Fields::all().without(shown),
+        obligations: projection.obligations.clone(),
+    }
+}
+
+fn person(row: &RelationRow) -> Person {
+    Person { user_id: row.user_id.clone(), username: row.username.clone() }
+}

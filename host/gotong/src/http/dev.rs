@@ -1,0 +1,47 @@
+//! Routes of a `--dev` server only: moving the clock, so that a 72-hour window can be tried in a second.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::valid::ValidJson;
+use super::problem::Problem;
+use crate::app::App;
+use crate::clock::Millis;
+
+/// Ten years: further than any window, and far from the end of the timestamps.
+const FURTHEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Now {
+    now_ms: Millis,
+    /// Timers that this move set off and that have run.
+    timers_run: usize,
+}
+
+pub fn routes() -> Router<App> {
+    Router::new().route("/dev/clock", post(advance))
+}
+
+async fn advance(State(app): State<App>, ValidJson(body): ValidJson<Advance>) -> Result<Json<Now>, Problem> {
+    if !app.store.is_embedded() {
+        return Err(Problem::new(StatusCode::CONFLICT, "clock_is_shared", "other hosts share this store: its clock cannot be moved from here"));
+    }
+    if body.advance_ms > FURTHEST_MS {
+        return Err(Problem::invalid_field("invalid_field", "advance_ms", format!("at most {FURTHEST_MS} ms at once")));
+    }
+    let now_ms = app.clock.advance(body.advance_ms);
+    let timers_run = app.run_due_jobs().await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "due timers could not be run");
+        Problem::internal()
+    })?;
+    Ok(Json(Now { now_ms, timers_run }))
+}

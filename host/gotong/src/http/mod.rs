@@ -1,0 +1,56 @@
+//! HTTP: router, request context, tokens, problems. Knows the services; they do not know it.
+
+pub mod auth;
+pub mod context;
+pub mod dev;
+pub mod health;
+
+pub mod problem;
+pub mod valid;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::command::answer::{error_chain, problem_of};
+use crate::command::refusal::Refusal;
+use crate::{entities, evidence, ledger, rulings, transitions};
+use problem::Problem;
+
+/// Every route of the host. Each service brings its own; the API stands under `/v1` and `/api/v1`.
+pub fn router(app: App) -> Router {
+    let api = Router::new()
+        .merge(entities::routes::routes())
+        .merge(transitions::routes::routes())
+        .merge(evidence::routes::routes())
+        .merge(rulings::routes::routes())
+        .merge(ledger::routes::routes());
+    let mut router = Router::new().merge(health::routes()).nest("/v1", api.clone()).nest("/api/v1", api);
+    if app.config.dev {
+        router = router.merge(dev::routes());
+    }
+    router
+        .fallback(|| async { Problem::not_found("route") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not answer to that method")
+        })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.clone(), context::middleware))
+        .with_state(app)
+}
+
+/// The problem a refused read is told as. A fault is logged here, once, and told as `internal`.
+pub fn refused(refusal: Refusal) -> Problem {
+    problem_of(&refusal).unwrap_or_else(|| {
+        tracing::error!(error = error_chain(&refusal), "a read failed");
+        Problem::internal()
+    })
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    Problem::internal().into_response()
+}

@@ -1,0 +1,122 @@
+//! Every error a client sees: RFC 9457 `application/problem+json`.
+//!
+//! `code` is stable, `detail` says what to do, `request_id` and `correlation_id` find the log line. No
+//! database or engine message ever gets in here.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// One problem document.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// `urn:gotong:problem:{code}`
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// Stable, snake_case. For a ruled refusal: the policy's reason.
+    pub code: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// Present when a policy ruled: which rule, in its own words, and the decision to look up.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    ruling: Option<RulingNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    #[serde(skip)]
+    retry_after_s: Option<u32>,
+}
+
+/// What is wrong with one field of a body.
+#[derive(Clone, Debug, Serialize)]
+pub struct FieldError {
+    /// Path of the field, `proof.timestamp`; empty for the whole body.
+    pub field: String,
+    pub detail: String,
+}
+
+/// The ruling behind a refusal.
+#[derive(Clone, Debug, Serialize)]
+pub struct RulingNote {
+    pub rule: String,
+    pub rule_text: String,
+    pub decision_id: String,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:gotong:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            errors: Vec::new(),
+            ruling: None,
+            request_id: None,
+            correlation_id: None,
+            retry_after_s: None,
+        }
+    }
+
+    pub fn bad_request(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub fn unauthorized(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}, or it is not visible to you"))
+    }
+
+    pub fn invalid_field(code: &str, field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let (field, detail) = (field.into(), detail.into());
+        let whole = if field.is_empty() { detail.clone() } else { format!("`{field}`: {detail}") };
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, whole);
+        problem.errors.push(FieldError { field, detail });
+        problem
+    }
+
+    /// A fault of ours. The cause goes to the log with the correlation id, never to the client.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the host could not finish this request; nothing was changed by it")
+    }
+
+    pub fn with_ruling(mut self, ruling: RulingNote) -> Self {
+        self.ruling = Some(ruling);
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status(), [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
+        if self.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // The request middleware adds the ids: it alone knows them for every route.
+        response.extensions_mut().insert(self);
+        response
+    }
+}

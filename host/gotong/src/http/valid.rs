@@ -1,0 +1,67 @@
+//! `ValidJson<T>` and `ValidQuery<T>`: input that is already what its type promises.
+//!
+//! Unknown fields are refused and named; limits live in the field types (`TryFrom`), so a value that
+//! exists is valid.
+
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::context::BodyBytes;
+use super::problem::Problem;
+
+#[derive(Debug)]
+pub struct ValidJson<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        if !is_json {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "json_required", "send the body as `Content-Type: application/json`"));
+        }
+        let body = request.extensions().get::<BodyBytes>().cloned().unwrap_or_default();
+        parse(&body.0).map(Self)
+    }
+}
+
+#[derive(Debug)]
+pub struct ValidQuery<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(query) = Query::try_from_uri(&parts.uri).map_err(|error| Problem::bad_request("invalid_query", error.body_text()))?;
+        Ok(Self(query))
+    }
+}
+
+/// Parses a body, naming the field that does not fit.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => String::new(),
+            path => path,
+        };
+        let inner = error.into_inner();
+        if inner.is_syntax() || inner.is_eof() {
+            return Problem::bad_request("malformed_json", format!("the body is not JSON: {inner}"));
+        }
+        let detail = inner.to_string();
+        // serde_json ends its messages with a position; the path says it better.
+        let detail = detail.split(" at line ").next().unwrap_or(&detail);
+        let code = if detail.starts_with("unknown field") { "unknown_field" } else { "invalid_field" };
+        Problem::invalid_field(code, path, detail)
+    })?;
+    json.end().map_err(|error| Problem::bad_request("malformed_json", format!("the body is not JSON: {error}")))?;
+    Ok(value)
+}

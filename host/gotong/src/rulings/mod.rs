@@ -1,0 +1,70 @@
+//! The only door to the policy engine: facts in, ruling and decision record out.
+//!
+//! A policy that traps, burns its fuel or cannot run denies, and that is recorded (invariant 8). `peek` is
+//! for reads: it leaves no record, and fails closed all the same.
+
+pub mod decision;
+pub mod gate;
+pub mod replay;
+pub mod routes;
+
+use gotong_engine::{Digest, Evaluation, Family, Module, Outcome, Question, RecordMode};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::command::refusal::{Refusal, Ruled};
+use crate::http::context::CommandContext;
+use decision::DecisionRow;
+
+/// A ruling, and the decision it is recorded as.
+#[derive(Debug)]
+pub struct Given<R> {
+    pub ruling: R,
+    pub decision_id: String,
+    /// The module that ruled.
+    pub policy: Digest,
+    family: Family,
+}
+
+impl<R> Given<R> {
+    /// The refusal that a ruling of this reason, by this rule, means.
+    pub fn refusal(&self, app: &App, reason: &str, rule: &str) -> Refusal {
+        let module = app.policies.by_digest(&self.policy);
+        Refusal::Ruled(Box::new(Ruled {
+            family: self.family,
+            reason: reason.to_owned(),
+            rule: rule.to_owned(),
+            rule_text: module.and_then(|module| module.rule_text(rule)).unwrap_or_default().to_owned(),
+            decision_id: self.decision_id.clone(),
+        }))
+    }
+}
+
+/// Asks `module` and words the decision. `Err` is the refusal of a policy that gave no ruling.
+pub fn ask<Q: Question>(module: &Module, facts: &Q, stream: &str, context: &CommandContext) -> (Result<Given<Q::Ruling>, Refusal>, DecisionRow) {
+    let (evaluation, record) = module.evaluate_and_record(facts, RecordMode::Active);
+    let decision_id = Uuid::now_v7().to_string();
+    let given = ruling_of::<Q>(module, evaluation, &decision_id)
+        .map(|ruling| Given { ruling, decision_id: decision_id.clone(), policy: module.digest(), family: Q::FAMILY });
+    let row = DecisionRow::new(decision_id, record, stream, context);
+    (given, row)
+}
+
+/// Asks the active policy on behalf of a reader.
+pub fn peek<Q: Question>(app: &App, facts: &Q) -> Result<Q::Ruling, Refusal> {
+    let module = app.policies.active(Q::FAMILY);
+    ruling_of::<Q>(module, module.evaluate(facts), "")
+}
+
+fn ruling_of<Q: Question>(module: &Module, evaluation: Evaluation<Q::Ruling>, decision_id: &str) -> Result<Q::Ruling, Refusal> {
+    evaluation.ruling.ok_or_else(|| {
+        let outcome = evaluation.outcome.as_str();
+        tracing::error!(module = module.name(), version = module.version(), outcome, detail = evaluation.detail, decision_id, "a policy gave no ruling");
+        let code = match evaluation.outcome {
+            Outcome::FuelExhausted => "policy_fuel_exhausted",
+            Outcome::Trapped { .. } => "policy_trapped",
+            Outcome::Ruled | Outcome::EngineError => "policy_engine_error",
+        };
+        Refusal::PolicyFailed { family: Q::FAMILY, code, decision_id: decision_id.to_owned() }
+    })
+}

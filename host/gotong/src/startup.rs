@@ -1,0 +1,158 @@
+//! From settings to a host that may serve: store, migrations, policies, and the proof that the policies still
+//! decide as they did. Anything amiss here, and the host does not start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use gotong_engine::{Cache, CacheError, Engine, EngineError, LoadError, Policies, Verdict};
+use gotong_store::{Durability, MigrationError, Migrations, Store, StoreError, Target, TargetError};
+
+use crate::app::App;
+use crate::config::{Config, ConfigError};
+use crate::http::auth::{TokenKeyError, Tokens};
+use crate::rulings::decision::DecisionRow;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    #[error("the store is on a server that other hosts share: run `gotong migrate` first ({0} migrations are missing)")]
+    NotMigrated(usize),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("the folder `{}` cannot be opened", path.display())]
+    Folder { path: PathBuf, #[source] source: std::io::Error },
+    #[error(transparent)]
+    Keys(#[from] TokenKeyError),
+    #[error("the golden decisions in `{}` cannot be read: {why}", path.display())]
+    Golden { path: PathBuf, why: String },
+    #[error("decision {decision_id} ({from}) does not replay: {verdict}")]
+    Diverged { decision_id: String, from: &'static str, verdict: String },
+    #[error("`{address}` cannot be listened on")]
+    Listen { address: String, #[source] source: std::io::Error },
+    #[error("the server stopped")]
+    Serve(#[source] std::io::Error),
+}
+
+/// Opens the store and brings an embedded one up to date.
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    let target: Target = config.store_url.expose().parse()?;
+    let store = Store::open(&target).await?;
+    if store.is_embedded() {
+        let report = store.migrate(&Migrations::embedded()?).await?;
+        tracing::info!(applied = report.applied.len(), "migrations");
+    }
+    if let Target::Directory(_) = target {
+        let durability = format!("{:?}", Durability::current());
+        tracing::info!(durability, "writes to disk: Synced survives power loss, Fast (GOTONG_STORE_SYNC=false) survives a crash of the process");
+    }
+    Ok(store)
+}
+
+/// Loads the lock and every module it pins.
+pub fn load_policies(config: &Config) -> Result<Policies, StartError> {
+    let path = config.policies_dir()?;
+    let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(|source| StartError::Folder { path, source })?;
+    let cache = open_cache(config);
+    let engine = Engine::new()?;
+    Ok(Policies::load(&engine, &dir, cache.as_ref())?)
+}
+
+/// The cache is only speed: a host without one compiles.
+fn open_cache(config: &Config) -> Option<Cache> {
+    let path = config.cache_dir()?;
+    let opened = std::fs::create_dir_all(&path)
+        .and_then(|()| Dir::open_ambient_dir(&path, ambient_authority()))
+        .map_err(|error| error.to_string())
+        .and_then(|dir| Cache::open(dir).map_err(|error| error.to_string()));
+    opened.inspect_err(|why| tracing::warn!(why, "no cache of compiled modules: they are compiled at every start")).ok()
+}
+
+/// Everything, checked.
+pub async fn start(config: Config) -> Result<App, StartError> {
+    let started = Instant::now();
+    let policies = Arc::new(load_policies(&config)?);
+    let loaded_ms = elapsed_ms(started);
+    let golden = replay_golden(&config, &policies)?;
+    let store = open_store(&config).await?;
+    let checking = Instant::now();
+    let recorded = replay_newest(&config, &policies, &store).await?;
+    tracing::info!(modules = policies.modules().len(), loaded_ms, golden, recorded, replayed_ms = elapsed_ms(checking), "policies are as they were");
+    let tokens = Tokens::new(&config.auth)?;
+    Ok(App::new(config, store, policies, tokens))
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Replays `fixtures/decisions/*.ndjson`; each line is a decision row.
+fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartError> {
+    let folder = match &config.golden_dir {
+        Some(folder) => folder.clone(),
+        None => match config.policies_dir()?.parent().map(|root| root.join("fixtures").join("decisions")) {
+            Some(folder) if folder.is_dir() => folder,
+            // A host that was installed without the project's fixtures has its recorded decisions to go by.
+            _ => return Ok(0),
+        },
+    };
+    let unreadable = |why: String| StartError::Golden { path: folder.clone(), why };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(|error| unreadable(error.to_string()))?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    files.sort();
+    let mut replayed = 0;
+    for file in files {
+        let text = std::fs::read_to_string(&file).map_err(|error| unreadable(format!("{}: {error}", file.display())))?;
+        for (line, json) in text.lines().enumerate() {
+            let row: DecisionRow =
+                serde_json::from_str(json).map_err(|error| unreadable(format!("{} line {}: {error}", file.display(), line + 1)))?;
+            holds("golden", &row, row.replay(policies))?;
+            replayed += 1;
+        }
+    }
+    Ok(replayed)
+}
+
+async fn replay_newest(config: &Config, policies: &Policies, store: &Store) -> Result<usize, StartError> {
+    let rows = store.newest_decisions(config.replay_at_start).await?;
+    let replayed = rows.len();
+    for row in rows {
+        let row: DecisionRow = serde_json::from_value(row).map_err(|error| StartError::Diverged {
+            decision_id: "?".into(),
+            from: "recorded",
+            verdict: error.to_string(),
+        })?;
+        holds("recorded", &row, row.replay(policies))?;
+    }
+    Ok(replayed)
+}
+
+/// Only a divergence stops a start: what depends on the machine is told by `gotong replay`.
+fn holds(from: &'static str, row: &DecisionRow, verdict: Verdict) -> Result<(), StartError> {
+    match verdict {
+        Verdict::Diverged { field, recorded, replayed } => Err(StartError::Diverged {
+            decision_id: row.decision_id.clone(),
+            from,
+            verdict: format!("{field} was `{recorded}`, is `{replayed}`"),
+        }),
+        Verdict::NotReplayable { reason } if from == "golden" => {
+            Err(StartError::Diverged { decision_id: row.decision_id.clone(), from, verdict: reason })
+        }
+        Verdict::Match | Verdict::NotReplayable { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,132 @@
+//! The end of a window. A timer closes a gate exactly once, under the same transition_id, however late it
+//! runs and however often.
+
+use gotong_engine::gate::{CloseFacts, GateType, Outcome, Phase};
+use gotong_engine::role_matrix::Action;
+use gotong_store::Job;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::store::{self, BallotRow, Choice, Status, Tally, TransitionRow, window_end};
+use super::ballot;
+use crate::command::refusal::{Fault, Refusal};
+use crate::command::work::Work;
+use crate::entities::{self, store::EntityRow};
+use crate::http::context::TIMER_PREFIX;
+use crate::jobs::JobKind;
+use crate::ledger::event::{Event, EventKind};
+
+/// What the timer job carries.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CloseGate {
+    pub transition_id: String,
+    pub closes_at_ms: i64,
+}
+
+/// What a timer's command comes to.
+#[derive(Debug, Serialize)]
+pub struct Closed {
+    pub transition_id: String,
+    pub status: Status,
+    /// The window this timer was set for had been replaced or closed before.
+    pub stale: bool,
+}
+
+/// The job that ends the running window.
+pub fn timer(transition: &TransitionRow) -> Job {
+    let (transition_id, closes_at_ms) = (transition.transition_id.clone(), transition.gate.closes_at_ms);
+    Job {
+        job_id: format!("{TIMER_PREFIX}{transition_id}:{closes_at_ms}"),
+        kind: JobKind::CloseGate.as_str().to_owned(),
+        stream: transition.entity_id.clone(),
+        due_at_ms: closes_at_ms,
+        payload: json!(CloseGate { transition_id, closes_at_ms }),
+    }
+}
+
+/// Ends a window. `job_id` is finished in the same commit.
+pub async fn close(work: &mut Work, entity_id: &str, job_id: &str, input: &CloseGate) -> Result<Closed, Refusal> {
+    let entity = entities::load(work, entity_id).await?;
+    let mut transition = ballot::load(work, &input.transition_id).await?;
+    work.finish_job(job_id);
+    let stale = transition.status != Status::Open || transition.gate.closes_at_ms != input.closes_at_ms;
+    if !stale {
+        entity.authorize(work, Action::TransitionPropose)?;
+        end_window(work, &entity.row, &mut transition).await?;
+    }
+    Ok(Closed { transition_id: transition.transition_id, status: transition.status, stale })
+}
+
+async fn end_window(work: &mut Work, entity: &EntityRow, transition: &mut TransitionRow) -> Result<(), Refusal> {
+    let gate = &mut transition.gate;
+    let ballots = store::ballots(&work.app.store, &transition.transition_id, gate.round).await?;
+    let tally = tally(gate.gate_type, &ballots);
+    gate.vote_tally = (gate.gate_type != GateType::Consent).then_some(tally);
+    let facts = CloseFacts {
+        gate_type: gate.gate_type,
+        phase: gate.phase,
+        objections: gate.objections,
+        challenges: gate.challenges,
+        yes: tally.yes,
+        no: tally.no,
+        abstain: tally.abstain,
+        quorum: gate.quorum,
+        threshold_permille: gate.threshold_permille,
+        challenge_window_hours: gate.challenge_window_hours,
+    };
+    let given = work.rule_under(&entity.entity_id, &gate.policy_digest, &facts)?;
+    let ruling = given.ruling;
+    match ruling.outcome {
+        Outcome::Applied => apply(work, entity, transition, &ruling.reason, &ruling.rule)?,
+        Outcome::Rejected => {
+            settle(work, transition, Status::Rejected, &ruling.reason, &ruling.rule);
+            work.merge(entities::store::entity_key(&entity.entity_id), &json!({"open_transition": null}))?;
+            work.append(&entity.entity_id, Event::new(EventKind::TransitionRejected, transition.summary()))?;
+        }
+        Outcome::AwaitChallenges => {
+            if ruling.window_hours == 0 {
+                return Err(Fault::Broken("the gate policy asks for a challenge window of no length".into()).into());
+            }
+            transition.gate.phase = Phase::Challenge;
+            transition.gate.closes_at_ms = window_end(work.now_ms(), ruling.window_hours);
+            work.schedule(timer(transition));
+            work.append(&entity.entity_id, Event::new(EventKind::TransitionWon, transition.summary()))?;
+        }
+    }
+    work.merge(store::key(&transition.transition_id), &json!({"status": transition.status, "gate": transition.gate}))
+}
+
+/// The stage changes. The transition's own row is the caller's to write.
+pub fn apply(work: &mut Work, entity: &EntityRow, transition: &mut TransitionRow, reason: &str, rule: &str) -> Result<(), Refusal> {
+    settle(work, transition, Status::Applied, reason, rule);
+    let moved = json!({
+        "track": transition.to_track,
+        "stage": transition.to_stage,
+        "stage_since_ms": work.now_ms(),
+        "open_transition": null,
+    });
+    work.merge(entities::store::entity_key(&entity.entity_id), &moved)?;
+    work.append(&entity.entity_id, Event::new(EventKind::TransitionApplied, transition.summary()))?;
+    Ok(())
+}
+
+fn settle(work: &Work, transition: &mut TransitionRow, status: Status, reason: &str, rule: &str) {
+    transition.status = status;
+    transition.gate.closed_at_ms = Some(work.now_ms());
+    transition.gate.reason = Some(reason.to_owned());
+    transition.gate.rule = Some(rule.to_owned());
+}
+
+fn tally(gate_type: GateType, ballots: &[BallotRow]) -> Tally {
+    let mut tally = Tally::default();
+    for ballot in ballots {
+        let weight = if gate_type == GateType::WeightedVote { ballot.weight_permille } else { 1 };
+        let side = match ballot.choice {
+            Choice::Yes => &mut tally.yes,
+            Choice::No => &mut tally.no,
+            Choice::Abstain => &mut tally.abstain,
+        };
+        *side = side.saturating_add(weight);
+    }
+    tally
+}

@@ -1,0 +1,116 @@
+//! Transitions: a stage changes only through a gate.
+//!
+//! Promises: one open gate per entity; eligibility is the snapshot taken when the gate opened; ballots are
+//! secret until the close and never change; a gate closes exactly once, under the policy it was opened under.
+
+pub mod ballot;
+pub mod close;
+pub mod electorate;
+pub mod objection;
+pub mod routes;
+pub mod store;
+pub mod view;
+
+use gotong_engine::Digest;
+use gotong_engine::gate::{PlanFacts, TermsRuling};
+use gotong_engine::role_matrix::Action;
+use gotong_engine::types::{Effect, Stage};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::command::refusal::{Fault, Refusal};
+use crate::command::work::Work;
+use crate::entities::{self, Entity};
+use crate::ledger::event::{Event, EventKind};
+use crate::rulings::{Given, gate};
+use crate::words::Id;
+use electorate::Electorate;
+use store::{EligibleRow, TransitionRow};
+use view::TransitionView;
+
+pub use ballot::snapshot_of;
+
+/// `POST /v1/transitions`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Propose {
+    pub entity_id: Id,
+    pub to_stage: Stage,
+    /// How long a won vote waits for challenges.
+    pub challenge_window_hours: Option<u32>,
+    #[serde(default)]
+    pub emergency: bool,
+}
+
+/// Opens a gate, or applies at once what the policy lets happen at once.
+pub async fn propose(work: &mut Work, input: &Propose) -> Result<TransitionView, Refusal> {
+    let entity = entities::load(work, input.entity_id.as_str()).await?;
+    entity.authorize(work, if input.emergency { Action::TransitionEmergency } else { Action::TransitionPropose })?;
+    if entity.row.open_transition.is_some() {
+        return Err(Refusal::Conflict { code: "gate_open", detail: "a gate of this entity is open already; it has to close first" });
+    }
+    let electorate = electorate::gather(work, &entity).await?;
+    let facts = plan_facts(work, &entity, input, &electorate).await?;
+    let given = work.rule(entity.id(), &facts)?;
+    let plan = terms(work, given)?;
+    let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan);
+    let proposed = Event::new(EventKind::TransitionProposed, transition.summary());
+    transition.event_hash = work.append(entity.id(), proposed)?.hash;
+    if plan.terms.window_hours == 0 {
+        close::apply(work, &entity.row, &mut transition, &plan.reason, &plan.rule)?;
+    } else {
+        open(work, &entity, &transition, &electorate)?;
+    }
+    work.create(store::timeline_key(&transition), &json!({"transition_id": transition.transition_id}))?;
+    work.create(store::key(&transition.transition_id), &transition)?;
+    Ok(view::full(transition, electorate.rows, Vec::new()))
+}
+
+/// What the gate policy decides by.
+async fn plan_facts(work: &Work, entity: &Entity, input: &Propose, electorate: &Electorate) -> Result<PlanFacts, Refusal> {
+    Ok(PlanFacts {
+        track: entity.row.track,
+        from_stage: entity.row.stage,
+        to_track: gate::track_of(&work.app, entity.row.track, input.to_stage)?,
+        to_stage: input.to_stage,
+        members: electorate.members,
+        eligible: electorate.eligible(),
+        eligible_weight_permille: electorate.weight_permille(),
+        has_pic: entity.row.pic_id.is_some(),
+        evidence: crate::evidence::store::count(&work.app.store, entity.id()).await?,
+        challenge_window_hours: input.challenge_window_hours,
+        emergency: input.emergency,
+        // Weights come from Tandang's influence, which a later service reads: until then no scope weighs votes.
+        weighted: false,
+    })
+}
+
+/// A gate's terms, and the ruling they come from.
+pub struct Plan {
+    pub terms: gotong_engine::gate::Terms,
+    pub reason: String,
+    pub rule: String,
+    pub decision_id: String,
+    pub policy: Digest,
+}
+
+/// The terms of an allowed plan, objection or challenge; a refusal otherwise.
+pub fn terms(work: &Work, given: Given<TermsRuling>) -> Result<Plan, Refusal> {
+    if given.ruling.effect == Effect::Deny {
+        return Err(given.refusal(&work.app, &given.ruling.reason, &given.ruling.rule));
+    }
+    let TermsRuling { terms, reason, rule, .. } = given.ruling;
+    let terms = terms.ok_or_else(|| Fault::Broken("the gate policy allowed without terms".into()))?;
+    Ok(Plan { terms, reason, rule, decision_id: given.decision_id, policy: given.policy })
+}
+
+/// Opens the gate: who may vote is fixed now, and the timer is set in the same commit.
+fn open(work: &mut Work, entity: &Entity, transition: &TransitionRow, electorate: &Electorate) -> Result<(), Refusal> {
+    for person in &electorate.rows {
+        let row = EligibleRow { transition_id: transition.transition_id.clone(), ..person.clone() };
+        work.create(store::eligible_key(&row.transition_id, &row.user_id), &row)?;
+    }
+    work.merge(entities::store::entity_key(entity.id()), &json!({"open_transition": transition.transition_id}))?;
+    work.schedule(close::timer(transition));
+    Ok(())
+}

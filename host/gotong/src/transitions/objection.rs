@@ -1,0 +1,110 @@
+//! Objecting to what would pass by consent, and challenging a vote that was won: both put the matter to a
+//! vote, under the policy the gate was opened under.
+
+use gotong_engine::gate::{ChallengeFacts, ObjectFacts, Phase};
+use gotong_engine::role_matrix::Action;
+use gotong_store::Key;
+use serde::Deserialize;
+
+use super::store::{self, ObjectionKind, ObjectionRow, Status, TransitionRow};
+use super::view::{self, TransitionView};
+use super::{Plan, ballot, close, terms};
+use crate::command::refusal::Refusal;
+use crate::command::work::Work;
+use crate::entities::{self, Entity};
+use crate::ledger::event::{Event, EventKind};
+use crate::words::Reason;
+
+/// `POST /v1/transitions/{id}/objections` and `/challenges`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Object {
+    pub reason: Reason,
+}
+
+/// Objects: a gate of consent becomes a standard vote.
+pub async fn object(work: &mut Work, entity_id: &str, transition_id: &str, input: &Object) -> Result<TransitionView, Refusal> {
+    let entity = entities::load(work, entity_id).await?;
+    entity.authorize(work, Action::TransitionObject)?;
+    let transition = open_transition(work, transition_id).await?;
+    let gate = &transition.gate;
+    let facts = ObjectFacts {
+        gate_type: gate.gate_type,
+        phase: gate.phase,
+        objector: entity.mine,
+        eligible: gate.eligible,
+        objections: gate.objections,
+        risk: gate.risk,
+        challenge_window_hours: gate.challenge_window_hours,
+    };
+    let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
+    let plan = terms(work, given)?;
+    reopen(work, &entity, transition, &plan, ObjectionKind::Objection, &input.reason).await
+}
+
+/// Challenges: a vote that was won is voted on again.
+pub async fn challenge(work: &mut Work, entity_id: &str, transition_id: &str, input: &Object) -> Result<TransitionView, Refusal> {
+    let entity = entities::load(work, entity_id).await?;
+    entity.authorize(work, Action::ResultChallenge)?;
+    let transition = open_transition(work, transition_id).await?;
+    let gate = &transition.gate;
+    let facts = ChallengeFacts {
+        gate_type: gate.gate_type,
+        phase: gate.phase,
+        challenger: entity.mine,
+        eligible: gate.eligible,
+        eligible_weight_permille: gate.eligible_weight_permille,
+        challenges: gate.challenges,
+        risk: gate.risk,
+    };
+    let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
+    let plan = terms(work, given)?;
+    reopen(work, &entity, transition, &plan, ObjectionKind::Challenge, &input.reason).await
+}
+
+async fn open_transition(work: &Work, transition_id: &str) -> Result<TransitionRow, Refusal> {
+    let transition = ballot::load(work, transition_id).await?;
+    if transition.status != Status::Open || work.now_ms() >= transition.gate.closes_at_ms {
+        return Err(Refusal::Conflict { code: "gate_closed", detail: "the window of this gate has ended" });
+    }
+    Ok(transition)
+}
+
+/// A fresh vote under new terms: a new window, a new timer, and for a challenge a new round of ballots.
+async fn reopen(
+    work: &mut Work,
+    entity: &Entity,
+    mut transition: TransitionRow,
+    plan: &Plan,
+    kind: ObjectionKind,
+    reason: &Reason,
+) -> Result<TransitionView, Refusal> {
+    work.cancel_job(&close::timer(&transition).job_id);
+    transition.gate.renew(&plan.terms, work.now_ms());
+    let event = match kind {
+        ObjectionKind::Objection => {
+            transition.gate.objections += 1;
+            EventKind::TransitionObjected
+        }
+        ObjectionKind::Challenge => {
+            transition.gate.challenges += 1;
+            transition.gate.round += 1;
+            EventKind::TransitionChallenged
+        }
+    };
+    let row = ObjectionRow {
+        transition_id: transition.transition_id.clone(),
+        kind,
+        user_id: work.actor().user_id.clone(),
+        reason: reason.as_str().to_owned(),
+        at_ms: work.now_ms(),
+    };
+    work.create(Key::parts("objection", (&row.transition_id, row.at_ms, &row.user_id)), &row)?;
+    work.merge(store::key(&transition.transition_id), &serde_json::json!({"gate": transition.gate}))?;
+    work.schedule(close::timer(&transition));
+    work.append(entity.id(), Event::new(event, transition.summary()).private("reason", &row.reason))?;
+    let mut objections = store::objections(&work.app.store, &row.transition_id).await?;
+    objections.push(row);
+    let eligible = store::snapshot(&work.app.store, &transition.transition_id).await?;
+    Ok(view::full(transition, eligible, objections))
+}

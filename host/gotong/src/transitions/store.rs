@@ -1,0 +1,340 @@
+//! Rows of transitions, their gates, ballots and objections, and how they are read.
+
+use gotong_engine::Digest;
+use gotong_engine::gate::{GateType, Phase, PlanFacts, Risk, Terms};
+use gotong_engine::types::{Relations, Stage, TokenRole, Track, Trigger};
+use gotong_store::{Key, KeyRange, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Plan;
+use crate::clock::Millis;
+use crate::command::work::Work;
+use crate::entities::Entity;
+
+/// One full vote, in permille.
+pub const FULL_VOTE_PERMILLE: u32 = 1_000;
+
+const HOUR_MS: Millis = 60 * 60 * 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Open,
+    Applied,
+    Rejected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionType {
+    StageAdvance,
+    TrackChange,
+    Emergency,
+}
+
+/// The transition record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransitionRow {
+    pub transition_id: String,
+    pub entity_id: String,
+    pub scope_id: String,
+    pub track: Track,
+    pub to_track: Track,
+    pub from_stage: Stage,
+    pub to_stage: Stage,
+    pub transition_type: TransitionType,
+    pub mechanism: Trigger,
+    pub status: Status,
+    pub actor: ActorSnapshot,
+    pub occurred_at_ms: Millis,
+    pub request_id: String,
+    pub correlation_id: String,
+    pub retention_tag: RetentionTag,
+    /// Hash of the `transition_proposed` event.
+    pub event_hash: String,
+    /// The gate policy's decision that opened it.
+    pub decision_id: String,
+    pub gate: GateRow,
+}
+
+/// The proposer, as it was then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActorSnapshot {
+    pub user_id: String,
+    pub username: String,
+    pub role: TokenRole,
+    pub relations: Relations,
+    pub request_id: String,
+    pub correlation_id: String,
+    pub request_ts_ms: Millis,
+}
+
+/// How long a record is kept, and what happens then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RetentionTag {
+    pub name: String,
+    pub keep: String,
+    pub on_expiry: String,
+}
+
+/// What a gate holds to, and where it stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GateRow {
+    pub gate_type: GateType,
+    pub risk: Risk,
+    pub phase: Phase,
+    /// 1, and one more after each challenge: ballots belong to a round.
+    pub round: u32,
+    pub opens_at_ms: Millis,
+    /// End of the running window.
+    pub closes_at_ms: Millis,
+    pub closed_at_ms: Option<Millis>,
+    pub quorum: u32,
+    pub threshold_permille: u32,
+    pub challenge_window_hours: u32,
+    pub eligible: u32,
+    pub eligible_weight_permille: u32,
+    pub objections: u32,
+    pub challenges: u32,
+    /// The count; null until the gate closes.
+    pub vote_tally: Option<Tally>,
+    /// Why it closed as it did, and by which rule.
+    pub reason: Option<String>,
+    pub rule: Option<String>,
+    pub audit_due_at_ms: Option<Millis>,
+    /// The module it was opened under and is closed under.
+    pub policy_digest: Digest,
+}
+
+/// Ballots, by people or by weight in permille as the gate type has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub yes: u32,
+    pub no: u32,
+    pub abstain: u32,
+}
+
+/// One person of the snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EligibleRow {
+    pub transition_id: String,
+    pub user_id: String,
+    pub relations: Vec<String>,
+    pub weight_permille: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    Yes,
+    No,
+    Abstain,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BallotRow {
+    pub transition_id: String,
+    pub round: u32,
+    pub user_id: String,
+    pub choice: Choice,
+    pub weight_permille: u32,
+    pub at_ms: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionKind {
+    Objection,
+    Challenge,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ObjectionRow {
+    pub transition_id: String,
+    pub kind: ObjectionKind,
+    pub user_id: String,
+    pub reason: String,
+    pub at_ms: Millis,
+}
+
+impl GateRow {
+    fn open(plan: &Plan, facts: &PlanFacts, now_ms: Millis) -> Self {
+        let terms = &plan.terms;
+        Self {
+            gate_type: terms.gate_type,
+            risk: terms.risk,
+            phase: Phase::Deciding,
+            round: 1,
+            opens_at_ms: now_ms,
+            closes_at_ms: window_end(now_ms, terms.window_hours),
+            closed_at_ms: None,
+            quorum: terms.quorum,
+            threshold_permille: terms.threshold_permille,
+            challenge_window_hours: terms.challenge_window_hours,
+            eligible: facts.eligible,
+            eligible_weight_permille: facts.eligible_weight_permille,
+            objections: 0,
+            challenges: 0,
+            vote_tally: None,
+            reason: None,
+            rule: None,
+            audit_due_at_ms: (terms.audit_due_hours > 0).then(|| window_end(now_ms, terms.audit_due_hours)),
+            policy_digest: plan.policy,
+        }
+    }
+
+    /// Goes on under new terms, from now.
+    pub fn renew(&mut self, terms: &Terms, now_ms: Millis) {
+        self.gate_type = terms.gate_type;
+        self.risk = terms.risk;
+        self.phase = Phase::Deciding;
+        self.closes_at_ms = window_end(now_ms, terms.window_hours);
+        self.quorum = terms.quorum;
+        self.threshold_permille = terms.threshold_permille;
+        self.challenge_window_hours = terms.challenge_window_hours;
+    }
+}
+
+pub fn window_end(from_ms: Millis, hours: u32) -> Millis {
+    from_ms.saturating_add(Millis::from(hours) * HOUR_MS)
+}
+
+impl TransitionRow {
+    pub fn proposed(work: &Work, entity: &Entity, facts: &PlanFacts, plan: &Plan) -> Self {
+        let context = &work.context;
+        let now_ms = work.now_ms();
+        Self {
+            transition_id: work.mint(),
+            entity_id: entity.id().to_owned(),
+            scope_id: entity.row.scope_id.clone(),
+            track: facts.track,
+            to_track: facts.to_track,
+            from_stage: facts.from_stage,
+            to_stage: facts.to_stage,
+            transition_type: if facts.emergency {
+                TransitionType::Emergency
+            } else if facts.track != facts.to_track {
+                TransitionType::TrackChange
+            } else {
+                TransitionType::StageAdvance
+            },
+            mechanism: context.trigger,
+            status: Status::Open,
+            actor: ActorSnapshot {
+                user_id: context.actor.user_id.clone(),
+                username: context.actor.username.clone(),
+                role: context.actor.role,
+                relations: entity.mine,
+                request_id: context.request_id.clone(),
+                correlation_id: context.correlation_id.clone(),
+                request_ts_ms: now_ms,
+            },
+            occurred_at_ms: now_ms,
+            request_id: context.request_id.clone(),
+            correlation_id: context.correlation_id.clone(),
+            // Transitions are kept for good; the retention family will rule this once it is there.
+            retention_tag: RetentionTag { name: "transition".into(), keep: "forever".into(), on_expiry: "keep".into() },
+            event_hash: String::new(),
+            decision_id: plan.decision_id.clone(),
+            gate: GateRow::open(plan, facts, now_ms),
+        }
+    }
+
+    /// What the ledger says of it: no person.
+    pub fn summary(&self) -> Value {
+        json!({
+            "transition_id": self.transition_id,
+            "entity_id": self.entity_id,
+            "track": self.track,
+            "to_track": self.to_track,
+            "from_stage": self.from_stage,
+            "to_stage": self.to_stage,
+            "transition_type": self.transition_type,
+            "actor_relations": self.actor.relations,
+            "status": self.status,
+            "retention_tag": self.retention_tag,
+            "gate": self.gate,
+        })
+    }
+}
+
+pub fn key(transition_id: &str) -> Key {
+    Key::new("transition", transition_id)
+}
+
+pub fn timeline_key(transition: &TransitionRow) -> Key {
+    Key::parts("timeline", (&transition.entity_id, transition.occurred_at_ms, &transition.transition_id))
+}
+
+pub fn eligible_key(transition_id: &str, user_id: &str) -> Key {
+    Key::parts("gate_eligible", (transition_id, user_id))
+}
+
+pub fn ballot_key(transition_id: &str, round: u32, user_id: &str) -> Key {
+    Key::parts("ballot", (transition_id, i64::from(round), user_id))
+}
+
+pub async fn transition(store: &Store, transition_id: &str) -> Result<Option<TransitionRow>, StoreError> {
+    store.get(&key(transition_id)).await
+}
+
+pub async fn eligible(store: &Store, transition_id: &str, user_id: &str) -> Result<Option<EligibleRow>, StoreError> {
+    store.get(&eligible_key(transition_id, user_id)).await
+}
+
+pub async fn snapshot(store: &Store, transition_id: &str) -> Result<Vec<EligibleRow>, StoreError> {
+    store.scan(&KeyRange::prefix("gate_eligible", (transition_id,))).await
+}
+
+pub async fn ballots(store: &Store, transition_id: &str, round: u32) -> Result<Vec<BallotRow>, StoreError> {
+    store.scan(&KeyRange::prefix("ballot", (transition_id, i64::from(round)))).await
+}
+
+pub async fn objections(store: &Store, transition_id: &str) -> Result<Vec<ObjectionRow>, StoreError> {
+    store.scan(&KeyRange::prefix("objection", (transition_id,))).await
+}
+
+/// A page of an entity's transitions, in timeline order, behind `after` (occurred_at_ms, transition_id).
+pub async fn timeline(store: &Store, entity_id: &str, after: Option<(Millis, &str)>, limit: usize) -> Result<Vec<TransitionRow>, StoreError> {
+    #[derive(Deserialize)]
+    struct Entry {
+        transition_id: String,
+    }
+    let mut range = KeyRange::prefix("timeline", (entity_id,)).limit(limit);
+    if let Some((at_ms, transition_id)) = after {
+        range = range.after((at_ms, transition_id));
+    }
+    let entries: Vec<Entry> = store.scan(&range).await?;
+    let keys: Vec<Key> = entries.iter().map(|entry| key(&entry.transition_id)).collect();
+    store.get_many(&keys).await
+}
+
+/// What a list of transitions is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter<'a> {
+    pub scope_id: Option<&'a str>,
+    pub track: Option<Track>,
+    pub status: Option<Status>,
+    pub after: Option<(Millis, &'a str)>,
+}
+
+pub async fn list(store: &Store, filter: &Filter<'_>, limit: usize) -> Result<Vec<TransitionRow>, StoreError> {
+    // The planner takes the scope's index when a scope is given; NONE switches a condition off.
+    let scope = if filter.scope_id.is_some() { "scope_id = $scope" } else { "true" };
+    let query = format!(
+        "SELECT * FROM transition WHERE {scope} AND ($track = NULL OR track = $track) AND ($status = NULL OR status = $status)
+            AND ($at = NULL OR occurred_at_ms > $at OR (occurred_at_ms = $at AND transition_id > $after))
+            ORDER BY occurred_at_ms, transition_id LIMIT $limit;"
+    );
+    let mut rows = store
+        .read(&query)
+        .bind("scope", filter.scope_id)
+        .bind("track", filter.track)
+        .bind("status", filter.status)
+        .bind("at", filter.after.map(|(at_ms, _)| at_ms))
+        .bind("after", filter.after.map(|(_, id)| id))
+        .bind("limit", limit)
+        .await?;
+    rows.take(0)
+}

@@ -1,0 +1,123 @@
+//! Text that people write, with its limits in its type: a value that exists is within them.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    #[error("has {found} characters, {least} to {most} are allowed")]
+    Length { found: usize, least: usize, most: usize },
+    #[error("holds a control character or nothing but spaces")]
+    Unreadable,
+    #[error("is not a scope: 1 to {SCOPE_LEVELS} levels like `id/jabar/depok`, each of a-z 0-9 _ -")]
+    Scope,
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident: $least:literal..=$most:literal, lines $lines:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = TextError;
+
+            fn try_from(text: String) -> Result<Self, TextError> {
+                let found = text.chars().count();
+                if !($least..=$most).contains(&found) {
+                    return Err(TextError::Length { found, least: $least, most: $most });
+                }
+                let unfit = |c: char| c.is_control() && !($lines && matches!(c, '\n' | '\r' | '\t'));
+                if text.chars().any(unfit) || ($least > 0 && text.trim().is_empty()) {
+                    return Err(TextError::Unreadable);
+                }
+                Ok(Self(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    )+};
+}
+
+texts! {
+    /// A seed's title.
+    Title: 1..=200, lines false;
+    /// A seed's text, a statement.
+    Text: 0..=2_000, lines true;
+    /// Why somebody objects or challenges.
+    Reason: 1..=2_000, lines true;
+    /// A user's id, as the token issuer gives it.
+    UserId: 1..=128, lines false;
+    /// A witness' name.
+    WitnessName: 1..=255, lines false;
+    /// An id of ours in a body or path: too short or long, it cannot be one.
+    Id: 1..=64, lines false;
+}
+
+const SCOPE_LEVELS: usize = 7;
+const SCOPE_LEVEL_CHARACTERS: usize = 64;
+
+/// A place in the nation-to-RT tree, `id/jabar/depok/cimanggis/tugu/rw03/rt05`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScopeId(String);
+
+impl TryFrom<String> for ScopeId {
+    type Error = TextError;
+
+    fn try_from(path: String) -> Result<Self, TextError> {
+        let is_level = |level: &str| {
+            (1..=SCOPE_LEVEL_CHARACTERS).contains(&level.len())
+                && level.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+        };
+        let levels = path.split('/');
+        if levels.clone().count() > SCOPE_LEVELS || !levels.into_iter().all(is_level) {
+            return Err(TextError::Scope);
+        }
+        Ok(Self(path))
+    }
+}
+
+impl From<ScopeId> for String {
+    fn from(scope: ScopeId) -> Self {
+        scope.0
+    }
+}
+
+impl ScopeId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_has_1_to_200_characters_and_one_line() {
+        assert!(Title::try_from("é".repeat(200)).is_ok());
+        for bad in [String::new(), "x".repeat(201), "two\nlines".into(), "   ".into()] {
+            assert!(Title::try_from(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_scope_has_at_most_seven_levels() {
+        assert!(ScopeId::try_from("id/jabar/depok/cimanggis/tugu/rw03/rt05".to_owned()).is_ok());
+        for bad in ["", "/", "id/", "id//x", "ID", "a/b/c/d/e/f/g/h", "id/rt 05", "id/../x"] {
+            assert!(ScopeId::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}

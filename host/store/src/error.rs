@@ -212,6 +212,8 @@ impl From<Failure> for CommitError {
             Failure::Stale { stream } => CommitError::Stale { stream },
             Failure::Conflict(_) => CommitError::Conflict,
             Failure::Exists { record } if record.starts_with("idempotency:") => CommitError::Duplicate,
+            // Heads and events move together: an event that is there already was appended meanwhile.
+            Failure::Exists { record } if record.starts_with("event:") => CommitError::Conflict,
             Failure::Exists { record } => CommitError::Exists { key: record },
             Failure::Unique { index } => CommitError::Unique { index },
             Failure::Other(error) => CommitError::Store(StoreError::Query(error)),

@@ -33,8 +33,9 @@ struct Inner {
     // Never cloned: each clone of a client is a session of its own that has to sign in.
     db: Surreal<Any>,
     embedded: bool,
-    // surrealkv checks for conflicts and writes in two steps, so that two commits can pass the check
-    // together. The directory belongs to this process alone: one writer at a time closes the gap.
+    // Neither embedded engine of the lock may be written by two transactions at once: both look for
+    // conflicts and apply the writes in separate steps, and acknowledged commits were lost between them
+    // (tests/concurrency.rs). The data belongs to this process alone, so one writer at a time is enough.
     one_writer: Option<Mutex<()>>,
 }
 
@@ -51,7 +52,7 @@ impl Store {
             Target::Server(server) => open_server(server).await,
         };
         let db = opened.map_err(|source| StoreError::Open { target: target.to_string(), source })?;
-        let one_writer = matches!(target, Target::Directory(_)).then(|| Mutex::new(()));
+        let one_writer = target.is_embedded().then(|| Mutex::new(()));
         Ok(Store { inner: Arc::new(Inner { db, embedded: target.is_embedded(), one_writer }) })
     }
 

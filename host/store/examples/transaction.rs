@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gotong_store::{
-    Commit, Durability, EventRow, Key, KeyRange, Migrations, PrivateRow, RowChange, Store, StoredResponse, Target,
+    Commit, Durability, EventRow, Key, KeyRange, Migrations, PrivateRow, RowChange, Store,
+    StoredResponse, Target,
 };
 use serde_json::{Value, json};
 
@@ -25,7 +26,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next();
     let fast = arguments.next().as_deref() == Some("--fast");
-    let durability = if fast { Durability::Fast } else { Durability::Synced };
+    let durability = if fast {
+        Durability::Fast
+    } else {
+        Durability::Synced
+    };
     durability.apply()?;
     let (name, target) = match directory {
         None => ("memory".to_owned(), Target::Memory),
@@ -35,7 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             (name, Target::Directory(PathBuf::from(path).join(fresh)))
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     println!("{name}: {}", runtime.block_on(measure(&target))?);
     Ok(())
 }
@@ -47,7 +54,9 @@ async fn measure(target: &Target) -> Result<String, Box<dyn Error>> {
 
     let transaction = commits(&store, |i| four_writes("entity:measured", i)).await?;
     let command = commits(&store, |i| whole_command("entity:commanded", i)).await?;
-    let page = KeyRange::prefix("event", "entity:measured").after(RUNS / 2).limit(20);
+    let page = KeyRange::prefix("event", "entity:measured")
+        .after(RUNS / 2)
+        .limit(20);
     let page = reads(async || Ok(store.scan::<EventRow>(&page).await?.len())).await?;
     let empty = reads(async || Ok(store.read("RETURN 1").await?.take::<u64>(0)?.len())).await?;
     Ok(format!(
@@ -68,7 +77,9 @@ async fn commits(store: &Store, make: impl Fn(u64) -> Commit) -> Result<Times, B
     Ok(Times::of(times))
 }
 
-async fn reads(read: impl AsyncFn() -> Result<usize, Box<dyn Error>>) -> Result<Times, Box<dyn Error>> {
+async fn reads(
+    read: impl AsyncFn() -> Result<usize, Box<dyn Error>>,
+) -> Result<Times, Box<dyn Error>> {
     let mut times = Vec::new();
     for _ in 0..WARM_UP + RUNS {
         let start = Instant::now();
@@ -99,7 +110,12 @@ impl Times {
 impl std::fmt::Display for Times {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let per_second = self.0.len() as f64 / self.0.iter().sum::<Duration>().as_secs_f64();
-        write!(f, "p50 {:.3} ms, p99 {:.3} ms, {per_second:.0}/s", self.at(500), self.at(990))
+        write!(
+            f,
+            "p50 {:.3} ms, p99 {:.3} ms, {per_second:.0}/s",
+            self.at(500),
+            self.at(990)
+        )
     }
 }
 
@@ -139,8 +155,14 @@ fn whole_command(stream: &str, i: u64) -> Commit {
             fields: fields.as_object().cloned().unwrap_or_default(),
         }],
         rows: vec![
-            RowChange::Create { key: Key::parts("sample", (stream, i)), row: row(1) },
-            RowChange::Put { key: Key::new("sample", stream), row: row(i) },
+            RowChange::Create {
+                key: Key::parts("sample", (stream, i)),
+                row: row(1),
+            },
+            RowChange::Put {
+                key: Key::new("sample", stream),
+                row: row(i),
+            },
         ],
         ..four_writes(stream, i)
     }

@@ -95,7 +95,10 @@ impl RowChange {
     ///
     /// [`StoreError::Encode`] when it cannot be written as JSON.
     pub fn create(key: Key, row: &impl Serialize) -> Result<RowChange, StoreError> {
-        Ok(RowChange::Create { key, row: serde_json::to_value(row).map_err(StoreError::Encode)? })
+        Ok(RowChange::Create {
+            key,
+            row: serde_json::to_value(row).map_err(StoreError::Encode)?,
+        })
     }
 
     /// A whole row from a serialisable one.
@@ -104,7 +107,10 @@ impl RowChange {
     ///
     /// [`StoreError::Encode`] when it cannot be written as JSON.
     pub fn put(key: Key, row: &impl Serialize) -> Result<RowChange, StoreError> {
-        Ok(RowChange::Put { key, row: serde_json::to_value(row).map_err(StoreError::Encode)? })
+        Ok(RowChange::Put {
+            key,
+            row: serde_json::to_value(row).map_err(StoreError::Encode)?,
+        })
     }
 
     /// Some fields from a serialisable object.
@@ -113,7 +119,10 @@ impl RowChange {
     ///
     /// [`StoreError::Encode`] when they cannot be written as JSON.
     pub fn merge(key: Key, fields: &impl Serialize) -> Result<RowChange, StoreError> {
-        Ok(RowChange::Merge { key, fields: serde_json::to_value(fields).map_err(StoreError::Encode)? })
+        Ok(RowChange::Merge {
+            key,
+            fields: serde_json::to_value(fields).map_err(StoreError::Encode)?,
+        })
     }
 
     /// No such row.

@@ -143,8 +143,11 @@ pub(crate) enum Failure {
 impl Failure {
     /// The failure hidden in a response, if any: a response is "Ok" even when its COMMIT failed.
     pub(crate) fn of(response: &mut IndexedResults) -> Option<Failure> {
-        let mut errors: Vec<(usize, String)> =
-            response.take_errors().into_iter().map(|(i, error)| (i, error.to_string())).collect();
+        let mut errors: Vec<(usize, String)> = response
+            .take_errors()
+            .into_iter()
+            .map(|(i, error)| (i, error.to_string()))
+            .collect();
         errors.sort();
         Failure::of_messages(errors.into_iter().map(|(_, message)| message).collect())
     }
@@ -160,15 +163,24 @@ impl Failure {
         if let Some(conflict) = messages.iter().find(|m| is_conflict(m)) {
             return Some(Failure::Conflict(EngineError::new(conflict.clone())));
         }
-        let reason = messages.iter().find(|m| !is_noise(m)).or(messages.first())?;
+        let reason = messages
+            .iter()
+            .find(|m| !is_noise(m))
+            .or(messages.first())?;
         if let Some((_, stream)) = reason.split_once(STALE) {
-            return Some(Failure::Stale { stream: stream.to_owned() });
+            return Some(Failure::Stale {
+                stream: stream.to_owned(),
+            });
         }
         if let Some(record) = between(reason, "Database record `", "` already exists") {
-            return Some(Failure::Exists { record: record.to_owned() });
+            return Some(Failure::Exists {
+                record: record.to_owned(),
+            });
         }
         if let Some(index) = between(reason, "Database index `", "` already contains") {
-            return Some(Failure::Unique { index: index.to_owned() });
+            return Some(Failure::Unique {
+                index: index.to_owned(),
+            });
         }
         Some(Failure::Other(EngineError::new(reason.clone())))
     }
@@ -195,13 +207,15 @@ impl From<Failure> for StoreError {
         match failure {
             Failure::Conflict(error) => StoreError::Busy(error),
             Failure::Other(error) => StoreError::Query(error),
-            Failure::Stale { stream } => StoreError::Query(EngineError::new(format!("{STALE}{stream}"))),
-            Failure::Exists { record } => {
-                StoreError::Query(EngineError::new(format!("record `{record}` already exists")))
+            Failure::Stale { stream } => {
+                StoreError::Query(EngineError::new(format!("{STALE}{stream}")))
             }
-            Failure::Unique { index } => {
-                StoreError::Query(EngineError::new(format!("unique index `{index}` already holds this value")))
-            }
+            Failure::Exists { record } => StoreError::Query(EngineError::new(format!(
+                "record `{record}` already exists"
+            ))),
+            Failure::Unique { index } => StoreError::Query(EngineError::new(format!(
+                "unique index `{index}` already holds this value"
+            ))),
         }
     }
 }
@@ -211,7 +225,9 @@ impl From<Failure> for CommitError {
         match failure {
             Failure::Stale { stream } => CommitError::Stale { stream },
             Failure::Conflict(_) => CommitError::Conflict,
-            Failure::Exists { record } if record.starts_with("idempotency:") => CommitError::Duplicate,
+            Failure::Exists { record } if record.starts_with("idempotency:") => {
+                CommitError::Duplicate
+            }
             // Heads and events move together: an event that is there already was appended meanwhile.
             Failure::Exists { record } if record.starts_with("event:") => CommitError::Conflict,
             Failure::Exists { record } => CommitError::Exists { key: record },
@@ -249,6 +265,9 @@ mod tests {
     fn a_conflict_outranks_what_it_caused() {
         let conflict = "The query was not executed due to a failed transaction. \
                         Transaction conflict: Write conflict. This transaction can be retried";
-        assert!(matches!(failure(&["something else", conflict]), Some(Failure::Conflict(_))));
+        assert!(matches!(
+            failure(&["something else", conflict]),
+            Some(Failure::Conflict(_))
+        ));
     }
 }

@@ -120,10 +120,19 @@ impl Jobs<'_> {
     ///
     /// When the store fails.
     pub async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<JobRow>, StoreError> {
-        let due: Vec<DueRow> =
-            self.store.scan(&KeyRange::table("job_due").through(now_ms).limit(limit)).await?;
-        let keys: Vec<Key> = due.into_iter().map(|row| Key::new("job", row.job_id)).collect();
-        if keys.is_empty() { Ok(Vec::new()) } else { self.store.get_many(&keys).await }
+        let due: Vec<DueRow> = self
+            .store
+            .scan(&KeyRange::table("job_due").through(now_ms).limit(limit))
+            .await?;
+        let keys: Vec<Key> = due
+            .into_iter()
+            .map(|row| Key::new("job", row.job_id))
+            .collect();
+        if keys.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.store.get_many(&keys).await
+        }
     }
 
     /// Takes a job for `lease_ms`. False when it is not due, done, or someone else was quicker.
@@ -131,10 +140,21 @@ impl Jobs<'_> {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn claim(&self, job_id: &str, owner: &str, now_ms: i64, lease_ms: i64) -> Result<bool, StoreError> {
+    pub async fn claim(
+        &self,
+        job_id: &str,
+        owner: &str,
+        now_ms: i64,
+        lease_ms: i64,
+    ) -> Result<bool, StoreError> {
         let until = now_ms.saturating_add(lease_ms);
-        let variables = [("now", int(now_ms)), ("until", int(until)), ("owner", text(owner))];
-        self.settle(CLAIM, job_id, crate::value::object(variables)).await
+        let variables = [
+            ("now", int(now_ms)),
+            ("until", int(until)),
+            ("owner", text(owner)),
+        ];
+        self.settle(CLAIM, job_id, crate::value::object(variables))
+            .await
     }
 
     /// Gives a claimed job back. False when the lease has gone to someone else meanwhile.
@@ -153,8 +173,14 @@ impl Jobs<'_> {
             AfterFailure::RetryAt(at_ms) => ("pending", int(at_ms)),
             AfterFailure::Dead => ("dead", surrealdb::types::Value::None),
         };
-        let variables = [("owner", text(owner)), ("error", text(error)), ("state", text(state)), ("wake", wake)];
-        self.settle(RELEASE, job_id, crate::value::object(variables)).await
+        let variables = [
+            ("owner", text(owner)),
+            ("error", text(error)),
+            ("state", text(state)),
+            ("wake", wake),
+        ];
+        self.settle(RELEASE, job_id, crate::value::object(variables))
+            .await
     }
 
     /// When the next job may run, in milliseconds since 1970; a lease counts by its end.
@@ -163,7 +189,10 @@ impl Jobs<'_> {
     ///
     /// When the store fails.
     pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
-        let first: Vec<DueRow> = self.store.scan(&KeyRange::table("job_due").limit(1)).await?;
+        let first: Vec<DueRow> = self
+            .store
+            .scan(&KeyRange::table("job_due").limit(1))
+            .await?;
         Ok(first.first().map(|row| row.wake_at_ms))
     }
 
@@ -177,7 +206,12 @@ impl Jobs<'_> {
     }
 
     /// Runs a conditional move of one job. A conflict means that someone else moved it.
-    async fn settle(&self, query: &str, job_id: &str, variables: Object) -> Result<bool, StoreError> {
+    async fn settle(
+        &self,
+        query: &str,
+        job_id: &str,
+        variables: Object,
+    ) -> Result<bool, StoreError> {
         let mut variables = Variables::from(variables);
         variables.insert("job", Key::new("job", job_id).to_value());
         variables.insert("job_id", text(job_id));

@@ -59,7 +59,10 @@ impl Store {
     ///
     /// When the store fails.
     pub async fn head(&self, stream: &str) -> Result<Head, StoreError> {
-        Ok(self.get(&Key::new("stream", stream)).await?.unwrap_or_default())
+        Ok(self
+            .get(&Key::new("stream", stream))
+            .await?
+            .unwrap_or_default())
     }
 
     /// The heads of several streams; each that was asked for is in the answer.
@@ -68,10 +71,15 @@ impl Store {
     ///
     /// When the store fails.
     pub async fn heads(&self, streams: &[&str]) -> Result<BTreeMap<String, Head>, StoreError> {
-        let keys: Vec<Key> = streams.iter().map(|stream| Key::new("stream", *stream)).collect();
+        let keys: Vec<Key> = streams
+            .iter()
+            .map(|stream| Key::new("stream", *stream))
+            .collect();
         let rows: Vec<HeadRow> = self.get_many(&keys).await?;
-        let mut heads: BTreeMap<String, Head> =
-            streams.iter().map(|stream| ((*stream).to_owned(), Head::default())).collect();
+        let mut heads: BTreeMap<String, Head> = streams
+            .iter()
+            .map(|stream| ((*stream).to_owned(), Head::default()))
+            .collect();
         heads.extend(rows.into_iter().map(|row| (row.stream, row.head)));
         Ok(heads)
     }
@@ -81,8 +89,18 @@ impl Store {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn events(&self, stream: &str, after_seq: u64, limit: usize) -> Result<Vec<EventRow>, StoreError> {
-        self.scan(&KeyRange::prefix("event", stream).after(after_seq).limit(limit)).await
+    pub async fn events(
+        &self,
+        stream: &str,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        self.scan(
+            &KeyRange::prefix("event", stream)
+                .after(after_seq)
+                .limit(limit),
+        )
+        .await
     }
 
     /// Events of all streams behind a place, ordered by stream and sequence number.
@@ -90,7 +108,11 @@ impl Store {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn events_after(&self, after: Option<(&str, u64)>, limit: usize) -> Result<Vec<EventRow>, StoreError> {
+    pub async fn events_after(
+        &self,
+        after: Option<(&str, u64)>,
+        limit: usize,
+    ) -> Result<Vec<EventRow>, StoreError> {
         let all = KeyRange::table("event").limit(limit);
         self.scan(&match after {
             Some(place) => all.after(place),
@@ -104,8 +126,14 @@ impl Store {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn private(&self, stream: &str, seq: u64) -> Result<Option<Map<String, Value>>, StoreError> {
-        let row: Option<PrivateFields> = self.get(&Key::parts("event_private", (stream, seq))).await?;
+    pub async fn private(
+        &self,
+        stream: &str,
+        seq: u64,
+    ) -> Result<Option<Map<String, Value>>, StoreError> {
+        let row: Option<PrivateFields> = self
+            .get(&Key::parts("event_private", (stream, seq)))
+            .await?;
         Ok(row.map(|row| row.fields))
     }
 
@@ -114,7 +142,11 @@ impl Store {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn decisions_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<Value>, StoreError> {
+    pub async fn decisions_after(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Value>, StoreError> {
         let all = KeyRange::plain("policy_decision").limit(limit);
         self.scan(&match after {
             Some(decision_id) => all.after(decision_id),
@@ -133,7 +165,9 @@ impl Store {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let rows = self.scan(&KeyRange::plain("policy_decision").descending().limit(limit)).await?;
+        let rows = self
+            .scan(&KeyRange::plain("policy_decision").descending().limit(limit))
+            .await?;
         Ok(rows.into_iter().map(read_decision).collect())
     }
 
@@ -143,7 +177,10 @@ impl Store {
     ///
     /// When the store fails.
     pub async fn decision(&self, decision_id: &str) -> Result<Option<Value>, StoreError> {
-        Ok(self.get(&Key::new("policy_decision", decision_id)).await?.map(read_decision))
+        Ok(self
+            .get(&Key::new("policy_decision", decision_id))
+            .await?
+            .map(read_decision))
     }
 
     /// The response stored for a request, if it was answered before.
@@ -151,8 +188,13 @@ impl Store {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn response(&self, scope: &str, request_id: &str) -> Result<Option<StoredResponse>, StoreError> {
-        self.get(&Key::parts("idempotency", (scope, request_id))).await
+    pub async fn response(
+        &self,
+        scope: &str,
+        request_id: &str,
+    ) -> Result<Option<StoredResponse>, StoreError> {
+        self.get(&Key::parts("idempotency", (scope, request_id)))
+            .await
     }
 
     /// Counts the rows of the ledger and the queue. Walks tables: for reports, not for requests.

@@ -92,7 +92,9 @@ pub enum MigrationError {
         title: String,
     },
     /// The database was built by a newer binary.
-    #[error("the database has migration `{title}`, which this binary does not know; use a newer binary")]
+    #[error(
+        "the database has migration `{title}`, which this binary does not know; use a newer binary"
+    )]
     Newer {
         /// The first unknown migration.
         title: String,
@@ -150,7 +152,9 @@ impl Migrations {
             Some((
                 name.to_owned(),
                 file.contents_utf8()?.to_owned(),
-                check.and_then(|check| check.contents_utf8()).map(str::to_owned),
+                check
+                    .and_then(|check| check.contents_utf8())
+                    .map(str::to_owned),
             ))
         });
         Migrations::of(files)
@@ -169,7 +173,9 @@ impl Migrations {
         let mut files = Vec::new();
         for entry in fs::read_dir(path).map_err(failed(path))? {
             let file = entry.map_err(failed(path))?.path();
-            let Some(name) = file.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = file.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
             if !name.ends_with(".surql") {
                 continue;
             }
@@ -194,20 +200,35 @@ impl Migrations {
         self.list.iter()
     }
 
-    fn of(files: impl IntoIterator<Item = (String, String, Option<String>)>) -> Result<Migrations, MigrationError> {
+    fn of(
+        files: impl IntoIterator<Item = (String, String, Option<String>)>,
+    ) -> Result<Migrations, MigrationError> {
         let mut list = Vec::new();
         for (file, statements, check) in files {
-            let Some(stem) = file.strip_suffix(".surql") else { continue };
+            let Some(stem) = file.strip_suffix(".surql") else {
+                continue;
+            };
             let parsed = stem.split_once('_').and_then(|(number, name)| {
-                (number.len() == 4 && !name.is_empty()).then_some((number.parse().ok()?, name.to_owned()))
+                (number.len() == 4 && !name.is_empty())
+                    .then_some((number.parse().ok()?, name.to_owned()))
             });
-            let Some((number, name)) = parsed else { return Err(MigrationError::Name { file }) };
-            list.push(Migration { number, name, statements, check });
+            let Some((number, name)) = parsed else {
+                return Err(MigrationError::Name { file });
+            };
+            list.push(Migration {
+                number,
+                name,
+                statements,
+                check,
+            });
         }
         list.sort_by_key(|migration| migration.number);
         for (expected, migration) in (1..).zip(&list) {
             if migration.number != expected {
-                return Err(MigrationError::Gap { expected, found: migration.title() });
+                return Err(MigrationError::Gap {
+                    expected,
+                    found: migration.title(),
+                });
             }
         }
         Ok(Migrations { list })
@@ -233,7 +254,10 @@ impl Store {
     /// # Errors
     ///
     /// When the database and the binary disagree about the past, or a migration fails.
-    pub async fn migrate(&self, migrations: &Migrations) -> Result<MigrationReport, MigrationError> {
+    pub async fn migrate(
+        &self,
+        migrations: &Migrations,
+    ) -> Result<MigrationReport, MigrationError> {
         self.migrate_to(migrations, migrations.latest()).await
     }
 
@@ -243,9 +267,17 @@ impl Store {
     /// # Errors
     ///
     /// When the database and the binary disagree about the past.
-    pub async fn missing_migrations(&self, migrations: &Migrations) -> Result<Vec<String>, MigrationError> {
+    pub async fn missing_migrations(
+        &self,
+        migrations: &Migrations,
+    ) -> Result<Vec<String>, MigrationError> {
         let applied = self.applied(migrations).await?;
-        Ok(migrations.list.iter().skip(applied).map(Migration::title).collect())
+        Ok(migrations
+            .list
+            .iter()
+            .skip(applied)
+            .map(Migration::title)
+            .collect())
     }
 
     pub(crate) async fn migrate_to(
@@ -253,8 +285,13 @@ impl Store {
         migrations: &Migrations,
         last: u32,
     ) -> Result<MigrationReport, MigrationError> {
-        self.write(TABLE, Variables::new()).await.map_err(StoreError::from)?;
-        let mut report = MigrationReport { already: self.applied(migrations).await?, ..Default::default() };
+        self.write(TABLE, Variables::new())
+            .await
+            .map_err(StoreError::from)?;
+        let mut report = MigrationReport {
+            already: self.applied(migrations).await?,
+            ..Default::default()
+        };
         for migration in migrations.list.iter().skip(report.already) {
             if migration.number > last {
                 break;
@@ -272,12 +309,17 @@ impl Store {
     async fn applied(&self, migrations: &Migrations) -> Result<usize, MigrationError> {
         let applied: Vec<Applied> = match self.scan(&KeyRange::table("migration")).await {
             // A database that was never migrated has no such table.
-            Err(StoreError::Query(error)) if error.to_string().contains("does not exist") => Vec::new(),
+            Err(StoreError::Query(error)) if error.to_string().contains("does not exist") => {
+                Vec::new()
+            }
             rows => rows?,
         };
         for (expected, row) in (1..).zip(&applied) {
             if row.number != expected {
-                return Err(MigrationError::Gap { expected, found: row.title() });
+                return Err(MigrationError::Gap {
+                    expected,
+                    found: row.title(),
+                });
             }
             match migrations.list.get(expected as usize - 1) {
                 None => return Err(MigrationError::Newer { title: row.title() }),
@@ -291,15 +333,25 @@ impl Store {
     }
 
     /// Applies one; false when another host did so first.
-    async fn apply(&self, migrations: &Migrations, migration: &Migration) -> Result<bool, MigrationError> {
+    async fn apply(
+        &self,
+        migrations: &Migrations,
+        migration: &Migration,
+    ) -> Result<bool, MigrationError> {
         let row = object([
             ("number", int(i64::from(migration.number))),
             ("name", text(&migration.name)),
             ("checksum", text(&migration.checksum())),
         ]);
         let mut variables = Variables::new();
-        variables.insert("migration", object_with_id(&Key::parts("migration", migration.number), row));
-        let query = format!("BEGIN;\n{}\n;INSERT $migration RETURN NONE;\nCOMMIT;", migration.statements);
+        variables.insert(
+            "migration",
+            object_with_id(&Key::parts("migration", migration.number), row),
+        );
+        let query = format!(
+            "BEGIN;\n{}\n;INSERT $migration RETURN NONE;\nCOMMIT;",
+            migration.statements
+        );
         let mut tries = 0;
         loop {
             let failure = match self.write(&query, variables.clone()).await {
@@ -316,7 +368,10 @@ impl Store {
                     StoreError::Query(reason) | StoreError::Busy(reason) => reason,
                     other => EngineError::new(other),
                 };
-                return Err(MigrationError::Failed { title: migration.title(), reason });
+                return Err(MigrationError::Failed {
+                    title: migration.title(),
+                    reason,
+                });
             }
         }
     }
@@ -327,27 +382,47 @@ mod tests {
     use super::*;
 
     fn of(names: &[&str]) -> Result<Migrations, MigrationError> {
-        Migrations::of(names.iter().map(|name| ((*name).to_owned(), String::new(), None)))
+        Migrations::of(
+            names
+                .iter()
+                .map(|name| ((*name).to_owned(), String::new(), None)),
+        )
     }
 
     #[test]
     fn numbers_run_without_gaps_from_one() {
-        assert_eq!(of(&["0002_b.surql", "0001_a.surql"]).expect("in order").latest(), 2);
-        let gap = of(&["0001_a.surql", "0003_c.surql"]).expect_err("a gap").to_string();
+        assert_eq!(
+            of(&["0002_b.surql", "0001_a.surql"])
+                .expect("in order")
+                .latest(),
+            2
+        );
+        let gap = of(&["0001_a.surql", "0003_c.surql"])
+            .expect_err("a gap")
+            .to_string();
         assert_eq!(gap, "expected migration 0002, found `0003_c`");
-        assert!(matches!(of(&["0001_a.surql", "0001_b.surql"]), Err(MigrationError::Gap { .. })));
+        assert!(matches!(
+            of(&["0001_a.surql", "0001_b.surql"]),
+            Err(MigrationError::Gap { .. })
+        ));
     }
 
     #[test]
     fn names_are_checked() {
         for name in ["1_a.surql", "0001.surql", "0001_.surql", "abcd_a.surql"] {
-            assert!(matches!(of(&[name]), Err(MigrationError::Name { .. })), "{name}");
+            assert!(
+                matches!(of(&[name]), Err(MigrationError::Name { .. })),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn what_is_embedded_is_what_lies_in_the_folder() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
-        assert_eq!(Migrations::embedded().expect("embedded"), Migrations::from_dir(&folder).expect("folder"));
+        assert_eq!(
+            Migrations::embedded().expect("embedded"),
+            Migrations::from_dir(&folder).expect("folder")
+        );
     }
 }

@@ -27,7 +27,9 @@ pub struct ProofReport {
 pub async fn prove(migrations: &Migrations) -> Result<ProofReport, MigrationError> {
     let mut report = ProofReport::default();
     for migration in migrations.iter() {
-        let unproven = || MigrationError::Unproven { title: migration.title() };
+        let unproven = || MigrationError::Unproven {
+            title: migration.title(),
+        };
         let blocks = parse(migration.check.as_deref().ok_or_else(unproven)?);
         if blocks.is_empty() {
             return Err(unproven());
@@ -57,7 +59,9 @@ fn parse(check: &str) -> Vec<Block> {
         match line.trim().strip_prefix("-- expect ") {
             Some(expected) => blocks.push(Block {
                 line: i + 1,
-                error: expected.strip_prefix("error:").map(|text| text.trim().to_owned()),
+                error: expected
+                    .strip_prefix("error:")
+                    .map(|text| text.trim().to_owned()),
                 query: String::new(),
             }),
             None => {
@@ -72,12 +76,13 @@ fn parse(check: &str) -> Vec<Block> {
 }
 
 async fn run(store: &Store, migration: &Migration, block: &Block) -> Result<(), MigrationError> {
-    let failure = store.write(&block.query, Variables::new()).await.err().map(|failure| {
-        match StoreError::from(failure) {
-            StoreError::Query(reason) | StoreError::Busy(reason) => reason.to_string(),
-            other => other.to_string(),
-        }
-    });
+    let failure =
+        store.write(&block.query, Variables::new()).await.err().map(
+            |failure| match StoreError::from(failure) {
+                StoreError::Query(reason) | StoreError::Busy(reason) => reason.to_string(),
+                other => other.to_string(),
+            },
+        );
     let wrong = match (&block.error, &failure) {
         (None, None) => None,
         (None, Some(got)) => Some(("success".to_owned(), got.clone())),
@@ -87,9 +92,12 @@ async fn run(store: &Store, migration: &Migration, block: &Block) -> Result<(), 
     };
     match wrong {
         None => Ok(()),
-        Some((expected, got)) => {
-            Err(MigrationError::Check { title: migration.title(), line: block.line, expected, got })
-        }
+        Some((expected, got)) => Err(MigrationError::Check {
+            title: migration.title(),
+            line: block.line,
+            expected,
+            got,
+        }),
     }
 }
 
@@ -103,8 +111,16 @@ mod tests {
         assert_eq!(
             blocks,
             [
-                Block { line: 2, error: None, query: "A;\nB;\n".to_owned() },
-                Block { line: 5, error: Some("no".to_owned()), query: "C;\n".to_owned() },
+                Block {
+                    line: 2,
+                    error: None,
+                    query: "A;\nB;\n".to_owned()
+                },
+                Block {
+                    line: 5,
+                    error: Some("no".to_owned()),
+                    query: "C;\n".to_owned()
+                },
             ]
         );
     }

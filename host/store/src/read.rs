@@ -24,7 +24,11 @@ pub struct Read<'a> {
 
 impl<'a> Read<'a> {
     pub(crate) fn new(store: &'a Store, query: &'a str) -> Self {
-        Read { store, query, variables: Ok(Variables::new()) }
+        Read {
+            store,
+            query,
+            variables: Ok(Variables::new()),
+        }
     }
 
     /// Binds `$name` to a value.
@@ -105,7 +109,12 @@ impl Rows {
     pub fn first<T: DeserializeOwned>(&mut self, index: usize) -> Result<Option<T>, StoreError> {
         match self.value(index)? {
             Value::None | Value::Null => Ok(None),
-            Value::Array(values) => values.into_inner().into_iter().next().map(decode).transpose(),
+            Value::Array(values) => values
+                .into_inner()
+                .into_iter()
+                .next()
+                .map(decode)
+                .transpose(),
             value => decode(value).map(Some),
         }
     }
@@ -113,7 +122,10 @@ impl Rows {
     /// Whether some statement answered `true`: for conditional writes, whose BEGIN and COMMIT may or
     /// may not have results of their own.
     pub(crate) fn any_true(self) -> bool {
-        self.response.results.values().any(|(_, result)| matches!(result, Ok(Value::Bool(true))))
+        self.response
+            .results
+            .values()
+            .any(|(_, result)| matches!(result, Ok(Value::Bool(true))))
     }
 
     fn value(&mut self, index: usize) -> Result<Value, StoreError> {
@@ -131,7 +143,10 @@ impl Store {
     ///
     /// When the store fails or the row has another shape.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
-        self.read("SELECT * FROM $key").bind_key("key", key.clone()).await?.first(0)
+        self.read("SELECT * FROM $key")
+            .bind_key("key", key.clone())
+            .await?
+            .first(0)
     }
 
     /// The rows of several keys in the order of the keys; those that do not exist are left out.
@@ -140,7 +155,10 @@ impl Store {
     ///
     /// When the store fails or a row has another shape.
     pub async fn get_many<T: DeserializeOwned>(&self, keys: &[Key]) -> Result<Vec<T>, StoreError> {
-        self.read("SELECT * FROM $keys").bind_keys("keys", keys.iter().cloned()).await?.take(0)
+        self.read("SELECT * FROM $keys")
+            .bind_keys("keys", keys.iter().cloned())
+            .await?
+            .take(0)
     }
 
     /// Neighbouring rows in key order.
@@ -149,6 +167,9 @@ impl Store {
     ///
     /// When the store fails or a row has another shape.
     pub async fn scan<T: DeserializeOwned>(&self, range: &KeyRange) -> Result<Vec<T>, StoreError> {
-        self.read(&range.query()).bind_range("range", range).await?.take(0)
+        self.read(&range.query())
+            .bind_range("range", range)
+            .await?
+            .take(0)
     }
 }

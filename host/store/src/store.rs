@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use surrealdb::IndexedResults;
 use surrealdb::Surreal;
 use surrealdb::engine::any::{self, Any};
 use surrealdb::opt::auth::Database;
 use surrealdb::types::Variables;
-use surrealdb::IndexedResults;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{EngineError, Failure, StoreError};
@@ -51,9 +51,18 @@ impl Store {
             Target::Directory(path) => open_directory(path).await?,
             Target::Server(server) => open_server(server).await,
         };
-        let db = opened.map_err(|source| StoreError::Open { target: target.to_string(), source })?;
+        let db = opened.map_err(|source| StoreError::Open {
+            target: target.to_string(),
+            source,
+        })?;
         let one_writer = target.is_embedded().then(|| Mutex::new(()));
-        Ok(Store { inner: Arc::new(Inner { db, embedded: target.is_embedded(), one_writer }) })
+        Ok(Store {
+            inner: Arc::new(Inner {
+                db,
+                embedded: target.is_embedded(),
+                one_writer,
+            }),
+        })
     }
 
     /// Whether the database runs inside this process.
@@ -67,9 +76,18 @@ impl Store {
     }
 
     /// Runs a query and takes all of its errors.
-    pub(crate) async fn run(&self, query: &str, variables: Variables) -> Result<IndexedResults, Failure> {
-        let mut response =
-            self.inner.db.query(query).bind(variables).await.map_err(Failure::of_error)?;
+    pub(crate) async fn run(
+        &self,
+        query: &str,
+        variables: Variables,
+    ) -> Result<IndexedResults, Failure> {
+        let mut response = self
+            .inner
+            .db
+            .query(query)
+            .bind(variables)
+            .await
+            .map_err(Failure::of_error)?;
         match Failure::of(&mut response) {
             Some(failure) => Err(failure),
             None => Ok(response),
@@ -77,7 +95,11 @@ impl Store {
     }
 
     /// Runs a query that writes.
-    pub(crate) async fn write(&self, query: &str, variables: Variables) -> Result<IndexedResults, Failure> {
+    pub(crate) async fn write(
+        &self,
+        query: &str,
+        variables: Variables,
+    ) -> Result<IndexedResults, Failure> {
         let _turn: Option<MutexGuard<'_, ()>> = match &self.inner.one_writer {
             Some(turn) => Some(turn.lock().await),
             None => None,
@@ -93,7 +115,10 @@ async fn open_embedded(address: &str) -> Result<Surreal<Any>, EngineError> {
     );
     let response = db.query(setup).await.map_err(EngineError::new)?;
     response.check().map_err(EngineError::new)?;
-    db.use_ns(EMBEDDED).use_db(EMBEDDED).await.map_err(EngineError::new)?;
+    db.use_ns(EMBEDDED)
+        .use_db(EMBEDDED)
+        .await
+        .map_err(EngineError::new)?;
     Ok(db)
 }
 
@@ -101,13 +126,19 @@ async fn open_directory(path: &Path) -> Result<Result<Surreal<Any>, EngineError>
     let address = format!("surrealkv://{}", path.display());
     for _ in 0..LOCK_TRIES {
         match open_embedded(&address).await {
-            Err(error) if error.to_string().contains("already locked by another process") => {
+            Err(error)
+                if error
+                    .to_string()
+                    .contains("already locked by another process") =>
+            {
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
             opened => return Ok(opened),
         }
     }
-    Err(StoreError::Locked { directory: path.to_owned() })
+    Err(StoreError::Locked {
+        directory: path.to_owned(),
+    })
 }
 
 async fn open_server(server: &Server) -> Result<Surreal<Any>, EngineError> {
@@ -120,6 +151,9 @@ async fn open_server(server: &Server) -> Result<Surreal<Any>, EngineError> {
     })
     .await
     .map_err(EngineError::new)?;
-    db.use_ns(&server.namespace).use_db(&server.database).await.map_err(EngineError::new)?;
+    db.use_ns(&server.namespace)
+        .use_db(&server.database)
+        .await
+        .map_err(EngineError::new)?;
     Ok(db)
 }

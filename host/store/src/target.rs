@@ -75,7 +75,9 @@ impl Target {
         let (username, password) = login.split_once(':')?;
         let mut place = place.splitn(3, '/');
         let (host, namespace, database) = (place.next()?, place.next()?, place.next()?);
-        let named = [username, host, namespace, database].iter().all(|part| !part.is_empty());
+        let named = [username, host, namespace, database]
+            .iter()
+            .all(|part| !part.is_empty());
         (named && !database.contains('/')).then(|| Server {
             url: format!("{scheme}://{host}"),
             namespace: namespace.to_owned(),
@@ -92,14 +94,18 @@ impl FromStr for Target {
     fn from_str(address: &str) -> Result<Self, TargetError> {
         let parsed = match address.split_once("://") {
             None if address == "memory" => Some(Target::Memory),
-            Some(("surrealkv", path)) if !path.is_empty() => Some(Target::Directory(PathBuf::from(path))),
+            Some(("surrealkv", path)) if !path.is_empty() => {
+                Some(Target::Directory(PathBuf::from(path)))
+            }
             Some(("ws" | "wss", _)) => Target::parse_server(address).map(Target::Server),
             _ => None,
         };
         parsed.ok_or_else(|| {
             // What stands before an `@` may be a password.
             let shown = address.rsplit_once('@').map_or(address, |(_, place)| place);
-            TargetError { address: shown.to_owned() }
+            TargetError {
+                address: shown.to_owned(),
+            }
         })
     }
 }
@@ -109,7 +115,9 @@ impl fmt::Display for Target {
         match self {
             Target::Memory => f.write_str("memory"),
             Target::Directory(path) => write!(f, "surrealkv://{}", path.display()),
-            Target::Server(server) => write!(f, "{}/{}/{}", server.url, server.namespace, server.database),
+            Target::Server(server) => {
+                write!(f, "{}/{}/{}", server.url, server.namespace, server.database)
+            }
         }
     }
 }
@@ -140,7 +148,11 @@ impl Durability {
         if has_other_threads() {
             return Err(StoreError::TooLate);
         }
-        let value = if self == Durability::Synced { "true" } else { "false" };
+        let value = if self == Durability::Synced {
+            "true"
+        } else {
+            "false"
+        };
         // SAFETY: writing the environment is unsound only while another thread may read it; the check
         // above found none, and none can start during this call because this is the only thread.
         #[allow(unsafe_code)]
@@ -153,7 +165,11 @@ impl Durability {
     /// What the process does: the environment's word, as the engine reads it.
     pub fn current() -> Durability {
         let synced = std::env::var_os(SYNC_DATA).as_deref() == Some(OsStr::new("true"));
-        if synced { Durability::Synced } else { Durability::Fast }
+        if synced {
+            Durability::Synced
+        } else {
+            Durability::Fast
+        }
     }
 }
 
@@ -169,32 +185,52 @@ mod tests {
     #[test]
     fn addresses_are_understood() {
         assert_eq!("memory".parse(), Ok(Target::Memory));
-        assert_eq!("surrealkv://data/x".parse(), Ok(Target::Directory("data/x".into())));
+        assert_eq!(
+            "surrealkv://data/x".parse(),
+            Ok(Target::Directory("data/x".into()))
+        );
         let Ok(Target::Server(server)) = "ws://host:p@ss@db:8000/gotong/main".parse() else {
             panic!("a server address")
         };
-        assert_eq!((server.url.as_str(), server.username.as_str()), ("ws://db:8000", "host"));
+        assert_eq!(
+            (server.url.as_str(), server.username.as_str()),
+            ("ws://db:8000", "host")
+        );
         assert_eq!(server.password.reveal(), "p@ss");
-        assert_eq!((server.namespace.as_str(), server.database.as_str()), ("gotong", "main"));
+        assert_eq!(
+            (server.namespace.as_str(), server.database.as_str()),
+            ("gotong", "main")
+        );
     }
 
     #[test]
     fn a_password_is_never_shown() {
         let target: Target = "ws://host:hunter2@db:8000/a/b".parse().expect("a target");
         assert!(!format!("{target:?} {target}").contains("hunter2"));
-        let error = "ws://host:hunter2@db:8000".parse::<Target>().expect_err("no namespace");
+        let error = "ws://host:hunter2@db:8000"
+            .parse::<Target>()
+            .expect_err("no namespace");
         assert!(!error.to_string().contains("hunter2"));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for address in ["", "memory://", "surrealkv://", "postgres://a", "ws://a:b@c/d"] {
+        for address in [
+            "",
+            "memory://",
+            "surrealkv://",
+            "postgres://a",
+            "ws://a:b@c/d",
+        ] {
             assert!(address.parse::<Target>().is_err(), "{address}");
         }
     }
 
     #[test]
     fn durability_cannot_be_chosen_once_threads_run() {
-        assert!(matches!(Durability::Synced.apply(), Err(StoreError::TooLate)));
+        assert!(matches!(
+            Durability::Synced.apply(),
+            Err(StoreError::TooLate)
+        ));
     }
 }

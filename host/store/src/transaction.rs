@@ -59,14 +59,23 @@ impl Transaction {
     /// Checks every stream's version, then moves or touches its head.
     fn streams(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let heads = new_heads(commit)?;
-        let changes = !(commit.events.is_empty() && commit.rows.is_empty() && commit.jobs.is_empty());
+        let changes =
+            !(commit.events.is_empty() && commit.rows.is_empty() && commit.jobs.is_empty());
         let (mut moved, mut touched, mut checked) = (Vec::new(), Vec::new(), Vec::new());
         for (stream, (version, head)) in &heads {
             let key = Key::new("stream", *stream).to_value();
-            let mut expected = object([("id", key), ("stream", text(stream)), ("version", seq(*version))]);
+            let mut expected = object([
+                ("id", key),
+                ("stream", text(stream)),
+                ("version", seq(*version)),
+            ]);
             match head {
                 Some(last) => {
-                    let row = [("stream", text(stream)), ("seq", seq(last.seq)), ("hash", text(&last.hash))];
+                    let row = [
+                        ("stream", text(stream)),
+                        ("seq", seq(last.seq)),
+                        ("hash", text(&last.hash)),
+                    ];
                     expected.insert("head".to_owned(), Value::Object(object(row)));
                     moved.push(Value::Object(expected));
                 }
@@ -75,7 +84,11 @@ impl Transaction {
             }
         }
         let check = format!("IF ($s.id.seq ?? 0) != $s.version {{ THROW '{STALE}' + $s.stream }};");
-        self.over("checked", checked, &format!("FOR $s IN $checked {{ {check} }};"));
+        self.over(
+            "checked",
+            checked,
+            &format!("FOR $s IN $checked {{ {check} }};"),
+        );
         self.over(
             "touched",
             touched,
@@ -97,10 +110,16 @@ impl Transaction {
         let mut rows = Vec::new();
         if let Some(response) = &commit.response {
             let key = Key::parts("idempotency", (&response.scope, &response.request_id));
-            rows.push(with_id(&key, serde_json::to_value(response).map_err(StoreError::Encode)?)?);
+            rows.push(with_id(
+                &key,
+                serde_json::to_value(response).map_err(StoreError::Encode)?,
+            )?);
         }
         for event in &commit.events {
-            rows.push(object_with_id(&Key::parts("event", (&event.stream, event.seq)), event_row(event)));
+            rows.push(object_with_id(
+                &Key::parts("event", (&event.stream, event.seq)),
+                event_row(event),
+            ));
         }
         for private in &commit.private {
             let row = object([
@@ -108,11 +127,20 @@ impl Transaction {
                 ("seq", seq(private.seq)),
                 ("fields", encode(&private.fields)?),
             ]);
-            rows.push(object_with_id(&Key::parts("event_private", (&private.stream, private.seq)), row));
+            rows.push(object_with_id(
+                &Key::parts("event_private", (&private.stream, private.seq)),
+                row,
+            ));
         }
         for decision in &commit.decisions {
-            let id = decision.get("decision_id").and_then(|id| id.as_str()).ok_or(StoreError::NoDecisionId)?;
-            rows.push(with_id(&Key::new("policy_decision", id), stored_decision(decision.clone()))?);
+            let id = decision
+                .get("decision_id")
+                .and_then(|id| id.as_str())
+                .ok_or(StoreError::NoDecisionId)?;
+            rows.push(with_id(
+                &Key::new("policy_decision", id),
+                stored_decision(decision.clone()),
+            )?);
         }
         for change in &commit.rows {
             if let RowChange::Create { key, row } = change {
@@ -129,12 +157,22 @@ impl Transaction {
             match change {
                 RowChange::Create { .. } => {}
                 RowChange::Put { key, row } => puts.push(keyed(key, encode_object(row.clone())?)),
-                RowChange::Merge { key, fields } => merges.push(keyed(key, encode_object(fields.clone())?)),
+                RowChange::Merge { key, fields } => {
+                    merges.push(keyed(key, encode_object(fields.clone())?))
+                }
                 RowChange::Delete { key } => deletes.push(key.to_value()),
             }
         }
-        self.over("puts", puts, "FOR $p IN $puts { UPSERT $p.id CONTENT $p.row RETURN NONE };");
-        self.over("merges", merges, "FOR $m IN $merges { UPSERT $m.id MERGE $m.row RETURN NONE };");
+        self.over(
+            "puts",
+            puts,
+            "FOR $p IN $puts { UPSERT $p.id CONTENT $p.row RETURN NONE };",
+        );
+        self.over(
+            "merges",
+            merges,
+            "FOR $m IN $merges { UPSERT $m.id MERGE $m.row RETURN NONE };",
+        );
         self.over("deletes", deletes, "DELETE $deletes RETURN NONE;");
         Ok(())
     }
@@ -154,10 +192,18 @@ impl Transaction {
                         ("state", text("pending")),
                         ("attempts", int(0)),
                     ]);
-                    let due = object([("job_id", text(&job.job_id)), ("wake_at_ms", int(job.due_at_ms))]);
-                    let due = object_with_id(&Key::parts("job_due", (job.due_at_ms, &job.job_id)), due);
+                    let due = object([
+                        ("job_id", text(&job.job_id)),
+                        ("wake_at_ms", int(job.due_at_ms)),
+                    ]);
+                    let due =
+                        object_with_id(&Key::parts("job_due", (job.due_at_ms, &job.job_id)), due);
                     let id = Key::new("job", &job.job_id);
-                    let both = [("id", id.to_value()), ("job", object_with_id(&id, row)), ("due", due)];
+                    let both = [
+                        ("id", id.to_value()),
+                        ("job", object_with_id(&id, row)),
+                        ("due", due),
+                    ];
                     scheduled.push(Value::Object(object(both)));
                 }
                 JobChange::Finish { job_id } => ended.push(job_end(job_id, "done")),
@@ -182,12 +228,19 @@ impl Transaction {
 }
 
 fn keyed(key: &Key, row: Object) -> Value {
-    Value::Object(object([("id", key.to_value()), ("row", Value::Object(row))]))
+    Value::Object(object([
+        ("id", key.to_value()),
+        ("row", Value::Object(row)),
+    ]))
 }
 
 fn job_end(job_id: &str, state: &str) -> Value {
     let id = Key::new("job", job_id).to_value();
-    Value::Object(object([("id", id), ("job_id", text(job_id)), ("state", text(state))]))
+    Value::Object(object([
+        ("id", id),
+        ("job_id", text(job_id)),
+        ("state", text(state)),
+    ]))
 }
 
 fn event_row(event: &EventRow) -> Object {
@@ -205,10 +258,16 @@ type Heads<'a> = BTreeMap<&'a str, (u64, Option<&'a EventRow>)>;
 
 /// Per stream the version that must still hold, and the event that becomes its head.
 fn new_heads(commit: &Commit) -> Result<Heads<'_>, StoreError> {
-    let mut heads: Heads<'_> =
-        commit.reads.iter().map(|(stream, version)| (stream.as_str(), (*version, None))).collect();
+    let mut heads: Heads<'_> = commit
+        .reads
+        .iter()
+        .map(|(stream, version)| (stream.as_str(), (*version, None)))
+        .collect();
     for event in &commit.events {
-        let out_of_sequence = || StoreError::Sequence { stream: event.stream.clone(), seq: event.seq };
+        let out_of_sequence = || StoreError::Sequence {
+            stream: event.stream.clone(),
+            seq: event.seq,
+        };
         let before = event.seq.checked_sub(1).ok_or_else(out_of_sequence)?;
         let (version, last) = heads.entry(&event.stream).or_insert((before, None));
         if last.map_or(*version, |last| last.seq) != before {

@@ -45,11 +45,24 @@ async fn sixteen_tasks_on_three_hot_streams_lose_nothing() {
         for stream in STREAMS {
             let events = engine.store.events(stream, 0, 10_000).await.unwrap();
             let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
-            assert_eq!(seqs, (1..=events.len() as u64).collect::<Vec<_>>(), "{}: no gap", engine.name);
-            assert_eq!(engine.store.head(stream).await.unwrap().seq, events.len() as u64);
+            assert_eq!(
+                seqs,
+                (1..=events.len() as u64).collect::<Vec<_>>(),
+                "{}: no gap",
+                engine.name
+            );
+            assert_eq!(
+                engine.store.head(stream).await.unwrap().seq,
+                events.len() as u64
+            );
             total += events.len();
         }
-        assert_eq!(total, TASKS * COMMITS_EACH, "{}: each acknowledged commit counts", engine.name);
+        assert_eq!(
+            total,
+            TASKS * COMMITS_EACH,
+            "{}: each acknowledged commit counts",
+            engine.name
+        );
         println!("{}: {again} tries again for {total} commits", engine.name);
     }
 }
@@ -62,14 +75,27 @@ async fn two_commits_that_rely_on_each_others_stream_cannot_both_hold() {
             let (a, b) = (format!("entity:a{round}"), format!("entity:b{round}"));
             let left = reading(append(&a, 0), &b, 0);
             let right = reading(append(&b, 0), &a, 0);
-            let (left, right) = tokio::join!(spawn(&engine.store, left), spawn(&engine.store, right));
-            let held = [&left, &right].into_iter().filter(|outcome| outcome.is_ok()).count();
+            let (left, right) =
+                tokio::join!(spawn(&engine.store, left), spawn(&engine.store, right));
+            let held = [&left, &right]
+                .into_iter()
+                .filter(|outcome| outcome.is_ok())
+                .count();
             assert!(held <= 1, "{}: both held in round {round}", engine.name);
             for refused in [left, right].into_iter().filter_map(Result::err) {
                 assert!(refused.is_retryable(), "{refused:?}");
             }
             if held == 0 {
-                assert_eq!(engine.store.heads(&[&a, &b]).await.unwrap().into_values().max(), Some(Head::default()));
+                assert_eq!(
+                    engine
+                        .store
+                        .heads(&[&a, &b])
+                        .await
+                        .unwrap()
+                        .into_values()
+                        .max(),
+                    Some(Head::default())
+                );
             }
         }
     }
@@ -79,18 +105,36 @@ async fn two_commits_that_rely_on_each_others_stream_cannot_both_hold() {
 async fn one_value_of_a_unique_index_is_taken_once() {
     for engine in engines().await {
         let store = &engine.store;
-        store.read("DEFINE TABLE vote SCHEMALESS; DEFINE INDEX one_vote ON vote FIELDS person UNIQUE").await.unwrap();
+        store
+            .read(
+                "DEFINE TABLE vote SCHEMALESS; DEFINE INDEX one_vote ON vote FIELDS person UNIQUE",
+            )
+            .await
+            .unwrap();
         for round in 0..20 {
             let mut tasks = tokio::task::JoinSet::new();
             for i in 0..8 {
                 let row = json!({"person": format!("person {round}")});
-                let change = RowChange::create(Key::new("vote", format!("{round}-{i}")), &row).unwrap();
-                let commit = Commit { rows: vec![change], ..Commit::default() };
+                let change =
+                    RowChange::create(Key::new("vote", format!("{round}-{i}")), &row).unwrap();
+                let commit = Commit {
+                    rows: vec![change],
+                    ..Commit::default()
+                };
                 let store = store.clone();
                 tasks.spawn(async move { store.commit(&commit).await });
             }
-            let held = tasks.join_all().await.into_iter().filter(Result::is_ok).count();
-            assert!(held <= 1, "{}: {held} votes of one person in round {round}", engine.name);
+            let held = tasks
+                .join_all()
+                .await
+                .into_iter()
+                .filter(Result::is_ok)
+                .count();
+            assert!(
+                held <= 1,
+                "{}: {held} votes of one person in round {round}",
+                engine.name
+            );
         }
     }
 }
@@ -101,16 +145,32 @@ async fn copies_of_one_request_have_one_effect() {
         let store = &engine.store;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..32 {
-            let commit = Commit { response: Some(common::response("entity:a", "r")), ..append("entity:a", 0) };
+            let commit = Commit {
+                response: Some(common::response("entity:a", "r")),
+                ..append("entity:a", 0)
+            };
             let store = store.clone();
             tasks.spawn(async move { store.commit(&commit).await });
         }
         let outcomes = tasks.join_all().await;
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{}", engine.name);
+        assert_eq!(
+            outcomes.iter().filter(|outcome| outcome.is_ok()).count(),
+            1,
+            "{}",
+            engine.name
+        );
         for refused in outcomes.into_iter().filter_map(Result::err) {
-            assert!(refused.is_retryable() || matches!(refused, CommitError::Duplicate), "{refused:?}");
+            assert!(
+                refused.is_retryable() || matches!(refused, CommitError::Duplicate),
+                "{refused:?}"
+            );
         }
-        let events: Vec<Value> = store.read("SELECT * FROM event").await.unwrap().take(0).unwrap();
+        let events: Vec<Value> = store
+            .read("SELECT * FROM event")
+            .await
+            .unwrap()
+            .take(0)
+            .unwrap();
         assert_eq!(events.len(), 1);
     }
 }

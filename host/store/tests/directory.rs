@@ -25,7 +25,10 @@ async fn a_reopened_directory_holds_every_commit() {
     }
     let store = migrated(&target).await;
     let counts = store.counts().await.unwrap();
-    assert_eq!((counts.events, counts.decisions, counts.responses), (5, 5, 5));
+    assert_eq!(
+        (counts.events, counts.decisions, counts.responses),
+        (5, 5, 5)
+    );
 }
 
 #[tokio::test]
@@ -34,5 +37,8 @@ async fn a_directory_in_use_is_refused_by_name() {
     let target = Target::Directory(folder.path().join("data"));
     let _open = migrated(&target).await;
     let error = Store::open(&target).await.expect_err("in use");
-    assert!(matches!(&error, StoreError::Locked { directory } if directory.ends_with("data")), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::Locked { directory } if directory.ends_with("data")),
+        "{error:?}"
+    );
 }

@@ -43,12 +43,26 @@ async fn a_migration_without_a_check_is_named() {
 #[tokio::test]
 async fn a_check_that_does_not_hold_says_where_and_how() {
     for (check, expected, got) in [
-        ("-- expect error: no such\nCREATE first;", "an error with `no such`", "success"),
-        ("\n-- expect ok\nTHROW 'wrong value';", "success", "wrong value"),
+        (
+            "-- expect error: no such\nCREATE first;",
+            "an error with `no such`",
+            "success",
+        ),
+        (
+            "\n-- expect ok\nTHROW 'wrong value';",
+            "success",
+            "wrong value",
+        ),
     ] {
         let folder = folder(&[FIRST, ("checks/0001_first.surql", check)]);
-        let error = prove(&of(&folder)).await.expect_err("does not hold").to_string();
-        assert!(error.contains("check of `0001_first`, line") && error.contains(expected), "{error}");
+        let error = prove(&of(&folder))
+            .await
+            .expect_err("does not hold")
+            .to_string();
+        assert!(
+            error.contains("check of `0001_first`, line") && error.contains(expected),
+            "{error}"
+        );
         assert!(error.contains(got), "{error}");
     }
 }
@@ -56,16 +70,36 @@ async fn a_check_that_does_not_hold_says_where_and_how() {
 #[tokio::test]
 async fn only_what_is_missing_is_applied() {
     for engine in common::engines().await {
-        let report = engine.store.migrate(&Migrations::embedded().unwrap()).await.unwrap();
-        assert!(report.applied.is_empty() && report.already > 0, "{}", engine.name);
+        let report = engine
+            .store
+            .migrate(&Migrations::embedded().unwrap())
+            .await
+            .unwrap();
+        assert!(
+            report.applied.is_empty() && report.already > 0,
+            "{}",
+            engine.name
+        );
     }
     let store = Store::open(&Target::Memory).await.unwrap();
     let (one, two) = (folder(&[FIRST]), folder(&[FIRST, SECOND]));
-    assert_eq!(store.missing_migrations(&of(&two)).await.unwrap(), ["0001_first", "0002_second"]);
-    assert_eq!(store.migrate(&of(&one)).await.unwrap().applied, ["0001_first"]);
-    assert_eq!(store.missing_migrations(&of(&two)).await.unwrap(), ["0002_second"]);
+    assert_eq!(
+        store.missing_migrations(&of(&two)).await.unwrap(),
+        ["0001_first", "0002_second"]
+    );
+    assert_eq!(
+        store.migrate(&of(&one)).await.unwrap().applied,
+        ["0001_first"]
+    );
+    assert_eq!(
+        store.missing_migrations(&of(&two)).await.unwrap(),
+        ["0002_second"]
+    );
     let report = store.migrate(&of(&two)).await.unwrap();
-    assert_eq!((report.applied, report.already), (vec!["0002_second".to_owned()], 1));
+    assert_eq!(
+        (report.applied, report.already),
+        (vec!["0002_second".to_owned()], 1)
+    );
 }
 
 #[tokio::test]
@@ -74,17 +108,29 @@ async fn a_changed_old_migration_is_refused_by_name() {
     store.migrate(&of(&folder(&[FIRST, SECOND]))).await.unwrap();
     let changed = folder(&[(FIRST.0, "DEFINE TABLE first SCHEMALESS;"), SECOND]);
     let error = store.migrate(&of(&changed)).await.expect_err("changed");
-    assert!(matches!(&error, MigrationError::Changed { title } if title == "0001_first"), "{error:?}");
+    assert!(
+        matches!(&error, MigrationError::Changed { title } if title == "0001_first"),
+        "{error:?}"
+    );
     let renamed = folder(&[("0001_other.surql", FIRST.1), SECOND]);
-    assert!(matches!(store.migrate(&of(&renamed)).await, Err(MigrationError::Changed { .. })));
+    assert!(matches!(
+        store.migrate(&of(&renamed)).await,
+        Err(MigrationError::Changed { .. })
+    ));
 }
 
 #[tokio::test]
 async fn a_database_newer_than_the_binary_is_refused() {
     let store = Store::open(&Target::Memory).await.unwrap();
     store.migrate(&of(&folder(&[FIRST, SECOND]))).await.unwrap();
-    let error = store.migrate(&of(&folder(&[FIRST]))).await.expect_err("newer");
-    assert!(matches!(&error, MigrationError::Newer { title } if title == "0002_second"), "{error:?}");
+    let error = store
+        .migrate(&of(&folder(&[FIRST])))
+        .await
+        .expect_err("newer");
+    assert!(
+        matches!(&error, MigrationError::Newer { title } if title == "0002_second"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -92,7 +138,10 @@ async fn a_gap_is_refused() {
     let folder = folder(&[FIRST, ("0003_third.surql", "")]);
     let error = Migrations::from_dir(folder.path()).expect_err("a gap");
     assert!(matches!(error, MigrationError::Gap { expected: 2, .. }));
-    assert!(matches!(Migrations::from_dir(Path::new("/nowhere")), Err(MigrationError::Read { .. })));
+    assert!(matches!(
+        Migrations::from_dir(Path::new("/nowhere")),
+        Err(MigrationError::Read { .. })
+    ));
 }
 
 #[tokio::test]
@@ -102,15 +151,33 @@ async fn a_migration_that_fails_halfway_leaves_nothing() {
         let known = Migrations::embedded().unwrap();
         let folder = TempDir::new().unwrap();
         for migration in known.iter() {
-            fs::write(folder.path().join(format!("{}.surql", migration.title())), &migration.statements).unwrap();
+            fs::write(
+                folder.path().join(format!("{}.surql", migration.title())),
+                &migration.statements,
+            )
+            .unwrap();
         }
         let bad = format!("{:04}_bad.surql", known.latest() + 1);
-        fs::write(folder.path().join(&bad), "DEFINE TABLE half SCHEMAFULL; CREATE event:x SET nonsense = 1;").unwrap();
-        let error = store.migrate(&Migrations::from_dir(folder.path()).unwrap()).await.expect_err("fails");
-        assert!(matches!(&error, MigrationError::Failed { title, .. } if bad.starts_with(title)), "{error:?}");
+        fs::write(
+            folder.path().join(&bad),
+            "DEFINE TABLE half SCHEMAFULL; CREATE event:x SET nonsense = 1;",
+        )
+        .unwrap();
+        let error = store
+            .migrate(&Migrations::from_dir(folder.path()).unwrap())
+            .await
+            .expect_err("fails");
+        assert!(
+            matches!(&error, MigrationError::Failed { title, .. } if bad.starts_with(title)),
+            "{error:?}"
+        );
         let mut info = store.read("INFO FOR DB").await.unwrap();
         let info: serde_json::Value = info.first(0).unwrap().unwrap();
-        assert!(info["tables"].get("half").is_none(), "{}: {info}", engine.name);
+        assert!(
+            info["tables"].get("half").is_none(),
+            "{}: {info}",
+            engine.name
+        );
         assert!(info["tables"].get("event").is_some());
     }
 }

@@ -11,17 +11,30 @@ use serde::Deserialize;
 async fn filled(store: &Store) {
     // `entity:a` is a prefix of the text `entity:aa`, never of its key.
     let streams = ["entity:a", "entity:aa", "entity:b"];
-    let events = streams.iter().flat_map(|stream| (1..=12).map(|seq| event(stream, seq))).collect();
-    store.commit(&Commit { events, ..Commit::default() }).await.unwrap();
+    let events = streams
+        .iter()
+        .flat_map(|stream| (1..=12).map(|seq| event(stream, seq)))
+        .collect();
+    store
+        .commit(&Commit {
+            events,
+            ..Commit::default()
+        })
+        .await
+        .unwrap();
 }
 
 async fn places(store: &Store, range: KeyRange) -> Vec<(String, u64)> {
     let rows: Vec<EventRow> = store.scan(&range).await.unwrap();
-    rows.into_iter().map(|row| (row.stream.trim_start_matches("entity:").to_owned(), row.seq)).collect()
+    rows.into_iter()
+        .map(|row| (row.stream.trim_start_matches("entity:").to_owned(), row.seq))
+        .collect()
 }
 
 fn of(stream: &str, seqs: impl IntoIterator<Item = u64>) -> Vec<(String, u64)> {
-    seqs.into_iter().map(|seq| (stream.to_owned(), seq)).collect()
+    seqs.into_iter()
+        .map(|seq| (stream.to_owned(), seq))
+        .collect()
 }
 
 #[tokio::test]
@@ -32,12 +45,27 @@ async fn a_range_is_read_by_prefix_and_bounds() {
         let a = || KeyRange::prefix("event", "entity:a");
         assert_eq!(places(store, a()).await, of("a", 1..=12), "{}", engine.name);
         assert_eq!(places(store, a().after(9_u64)).await, of("a", 10..=12));
-        assert_eq!(places(store, a().from(9_u64).before(11_u64)).await, of("a", 9..=10));
+        assert_eq!(
+            places(store, a().from(9_u64).before(11_u64)).await,
+            of("a", 9..=10)
+        );
         assert_eq!(places(store, a().through(2_u64)).await, of("a", 1..=2));
-        assert_eq!(places(store, a().after(3_u64).limit(2)).await, of("a", 4..=5));
-        assert_eq!(places(store, a().descending().limit(3)).await, of("a", [12, 11, 10]));
-        assert_eq!(places(store, a().before(3_u64).descending()).await, of("a", [2, 1]));
-        assert_eq!(places(store, KeyRange::prefix("event", "entity:none")).await, []);
+        assert_eq!(
+            places(store, a().after(3_u64).limit(2)).await,
+            of("a", 4..=5)
+        );
+        assert_eq!(
+            places(store, a().descending().limit(3)).await,
+            of("a", [12, 11, 10])
+        );
+        assert_eq!(
+            places(store, a().before(3_u64).descending()).await,
+            of("a", [2, 1])
+        );
+        assert_eq!(
+            places(store, KeyRange::prefix("event", "entity:none")).await,
+            []
+        );
     }
 }
 
@@ -58,7 +86,11 @@ async fn a_whole_table_is_walked_in_pages() {
         assert_eq!(seen.len(), 36, "{}", engine.name);
         assert!(seen.is_sorted());
         let next = KeyRange::table("event").after("entity:a").limit(1);
-        assert_eq!(places(store, next).await, of("aa", [1]), "a bound is a prefix too");
+        assert_eq!(
+            places(store, next).await,
+            of("aa", [1]),
+            "a bound is a prefix too"
+        );
     }
 }
 
@@ -67,9 +99,21 @@ async fn decisions_are_walked_by_id() {
     for engine in engines().await {
         let store = &engine.store;
         let decisions = ["d1", "d2", "d3"].map(common::decision).to_vec();
-        store.commit(&Commit { decisions: decisions.clone(), ..Commit::default() }).await.unwrap();
-        assert_eq!(store.decisions_after(None, 2).await.unwrap(), decisions[..2]);
-        assert_eq!(store.decisions_after(Some("d2"), 2).await.unwrap(), decisions[2..]);
+        store
+            .commit(&Commit {
+                decisions: decisions.clone(),
+                ..Commit::default()
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            store.decisions_after(None, 2).await.unwrap(),
+            decisions[..2]
+        );
+        assert_eq!(
+            store.decisions_after(Some("d2"), 2).await.unwrap(),
+            decisions[2..]
+        );
     }
 }
 
@@ -91,13 +135,25 @@ async fn rows_are_typed_and_taken_once() {
             .bind_key("missing", Key::parts("event", ("entity:z", 1_u64)))
             .await
             .unwrap();
-        assert_eq!(rows.take::<Seq>(0).unwrap(), [Seq { seq: 7 }, Seq { seq: 2 }], "{}", engine.name);
+        assert_eq!(
+            rows.take::<Seq>(0).unwrap(),
+            [Seq { seq: 7 }, Seq { seq: 2 }],
+            "{}",
+            engine.name
+        );
         assert_eq!(rows.take::<u64>(1).unwrap(), [11, 12]);
         assert_eq!(rows.first::<String>(2).unwrap().as_deref(), Some("x"));
         assert_eq!(rows.first::<Seq>(3).unwrap(), None);
-        assert!(matches!(rows.take::<Seq>(0), Err(StoreError::NoResult { index: 0 })));
-        assert!(matches!(rows.take::<Seq>(4), Err(StoreError::NoResult { index: 4 })));
-        let wrong: Result<Option<String>, _> = store.get(&Key::parts("event", ("entity:a", 1_u64))).await;
+        assert!(matches!(
+            rows.take::<Seq>(0),
+            Err(StoreError::NoResult { index: 0 })
+        ));
+        assert!(matches!(
+            rows.take::<Seq>(4),
+            Err(StoreError::NoResult { index: 4 })
+        ));
+        let wrong: Result<Option<String>, _> =
+            store.get(&Key::parts("event", ("entity:a", 1_u64))).await;
         assert!(matches!(wrong, Err(StoreError::Decode(_))));
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
-use gotong_store::{Commit, EventRow, Migrations, StoredResponse, Store, Target};
+use gotong_store::{Commit, EventRow, Migrations, Store, StoredResponse, Target};
 use tempfile::TempDir;
 
 /// A migrated store, with the folder it lives in when it is not in memory.
@@ -17,14 +17,25 @@ pub async fn engines() -> Vec<Engine> {
     let folder = TempDir::new().unwrap();
     let directory = Target::Directory(folder.path().join("data"));
     vec![
-        Engine { name: "memory", store: migrated(&Target::Memory).await, folder: None },
-        Engine { name: "surrealkv", store: migrated(&directory).await, folder: Some(folder) },
+        Engine {
+            name: "memory",
+            store: migrated(&Target::Memory).await,
+            folder: None,
+        },
+        Engine {
+            name: "surrealkv",
+            store: migrated(&directory).await,
+            folder: Some(folder),
+        },
     ]
 }
 
 pub async fn migrated(target: &Target) -> Store {
     let store = Store::open(target).await.unwrap();
-    store.migrate(&Migrations::embedded().unwrap()).await.unwrap();
+    store
+        .migrate(&Migrations::embedded().unwrap())
+        .await
+        .unwrap();
     store
 }
 
@@ -41,7 +52,10 @@ pub fn event(stream: &str, seq: u64) -> EventRow {
 
 /// A commit that adds the event behind `version` to a stream.
 pub fn append(stream: &str, version: u64) -> Commit {
-    Commit { events: vec![event(stream, version + 1)], ..Commit::default() }
+    Commit {
+        events: vec![event(stream, version + 1)],
+        ..Commit::default()
+    }
 }
 
 pub fn reading(mut commit: Commit, stream: &str, version: u64) -> Commit {

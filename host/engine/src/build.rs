@@ -24,7 +24,7 @@ const LINK_ARGS: &str = "sdk/policy/link-args.txt";
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A tool cannot be started.
-    #[error("`{tool}` cannot be started ({source}): install Rust from https://rustup.rs")]
+    #[error("`{tool}` cannot be started: install Rust from https://rustup.rs")]
     Tool {
         /// The program.
         tool: &'static str,
@@ -46,7 +46,7 @@ pub enum BuildError {
     )]
     Target(String),
     /// A file cannot be read.
-    #[error("`{}` cannot be read: {source}", path.display())]
+    #[error("`{}` cannot be read", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -83,7 +83,7 @@ pub enum BuildError {
         message: String,
     },
     /// What was built breaks a rule of the load-time check.
-    #[error("module `{module}`: {source}")]
+    #[error("module `{module}` fails the load-time check")]
     Check {
         /// The module's name.
         module: String,

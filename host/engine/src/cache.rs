@@ -26,7 +26,7 @@ pub enum CacheError {
     #[error(
         "the compile cache has no usable `{KEY_FILE}` ({0}): make the cache folder writable, or serve without a cache"
     )]
-    Key(#[source] io::Error),
+    Key(io::Error),
     /// The system gives no random bytes.
     #[error("the compile cache cannot make a key: {0}")]
     Random(getrandom::Error),

@@ -57,7 +57,7 @@ pub(crate) const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
 
 /// The engine could not be set up: the machine lacks something it needs.
 #[derive(Debug, thiserror::Error)]
-#[error("the policy engine cannot start on this machine: {source}")]
+#[error("the policy engine cannot start on this machine")]
 pub struct EngineError {
     #[source]
     source: wasmtime::Error,

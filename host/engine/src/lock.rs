@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::Checked;
 use crate::contract::Family;
 use crate::digest::Digest;
 use crate::metadata;
@@ -55,6 +56,22 @@ pub struct Pin {
     pub file: String,
     /// What the host does with it.
     pub mode: Mode,
+}
+
+impl Pin {
+    /// The entry of a module that passed the check.
+    pub(crate) fn new(checked: &Checked, mode: Mode) -> Self {
+        let says = &checked.metadata;
+        Self {
+            name: says.name.clone(),
+            family: says.family,
+            version: says.version.clone(),
+            abi: crate::contract::ABI.to_owned(),
+            digest: checked.digest,
+            file: file_of(&says.name, &says.version),
+            mode,
+        }
+    }
 }
 
 /// The lock: every pinned module, sorted by name and version.

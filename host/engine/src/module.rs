@@ -12,11 +12,12 @@ use wasmtime::component::{
 };
 use wasmtime::{Store, Trap};
 
+use crate::check::check;
 use crate::contract::{Family, types::RuleDoc};
 use crate::digest::Digest;
 use crate::engine::{Engine, FUEL, Fingerprint};
 use crate::lock::{Mode, Pin};
-use crate::policies::LoadError;
+use crate::policies::{self, LoadError};
 use crate::question::{Question, Visitor};
 
 /// How an evaluation ended.
@@ -174,6 +175,20 @@ impl Module {
             ))
         })?;
         Ok(module)
+    }
+
+    /// One module by itself, outside any lock: to look at it, or to measure it.
+    ///
+    /// # Errors
+    /// When it fails the check or cannot be used.
+    pub fn from_bytes(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        let checked = check(bytes).map_err(|source| LoadError::Check {
+            module: "of this file".into(),
+            source,
+        })?;
+        let pin = Pin::new(&checked, Mode::Retired);
+        let component = policies::compile(engine, &pin, bytes)?;
+        Self::new(engine, &pin, &component)
     }
 
     /// The module's name.

@@ -5,7 +5,6 @@ use std::io;
 use cap_std::fs::Dir;
 
 use crate::check::{self, CheckError};
-use crate::contract::ABI;
 use crate::lock::{self, Lock, LockError, Mode, Pin};
 
 /// A module could not be pinned. Nothing has been changed then.
@@ -28,7 +27,7 @@ pub enum PinError {
         version: String,
     },
     /// A file cannot be read or written.
-    #[error("`{file}` in the policies folder: {source}")]
+    #[error("`{file}` in the policies folder cannot be read or written")]
     File {
         /// The file.
         file: String,
@@ -55,43 +54,37 @@ pub struct Pinned {
 /// # Errors
 /// When the module fails the check, or the version is pinned with other bytes.
 pub fn pin(dir: &Dir, bytes: &[u8]) -> Result<Pinned, PinError> {
-    let checked = check::check(bytes)?;
+    let pin = Pin::new(&check::check(bytes)?, Mode::Active);
     let mut lock = read_lock(dir)?;
-    let says = checked.metadata;
-    let file = lock::file_of(&says.name, &says.version);
     let other = || PinError::Version {
-        name: says.name.clone(),
-        version: says.version.clone(),
+        name: pin.name.clone(),
+        version: pin.version.clone(),
     };
-    let entry = lock.pin(&says.name, &says.version).cloned();
-    if entry
+    let before = lock.pin(&pin.name, &pin.version).cloned();
+    if before
         .as_ref()
-        .is_some_and(|entry| entry.digest != checked.digest)
+        .is_some_and(|before| before.digest != pin.digest)
     {
         return Err(other());
     }
-    match dir.read(&file) {
+    match dir.read(&pin.file) {
         Ok(present) if present == bytes => {}
         Ok(_) => return Err(other()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => write(dir, &file, bytes)?,
-        Err(source) => return Err(PinError::File { file, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write(dir, &pin.file, bytes)?,
+        Err(source) => {
+            return Err(PinError::File {
+                file: pin.file,
+                source,
+            });
+        }
     }
-    if let Some(pin) = entry {
+    if let Some(pin) = before {
         return Ok(Pinned {
             pin,
             retired: Vec::new(),
             unchanged: true,
         });
     }
-    let pin = Pin {
-        name: says.name,
-        family: says.family,
-        version: says.version,
-        abi: ABI.to_owned(),
-        digest: checked.digest,
-        file,
-        mode: Mode::Active,
-    };
     let former = |other: &&Pin| other.family == pin.family && other.mode == Mode::Active;
     let retired = lock
         .pins()

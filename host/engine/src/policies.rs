@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use cap_std::fs::Dir;
+use wasmtime::component::Component;
 
 use crate::cache::Cache;
 use crate::check::{self, CheckError};
@@ -18,14 +19,14 @@ use crate::question::Question;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The lock cannot be read.
-    #[error("policies.lock cannot be read: {0}")]
+    #[error("policies.lock cannot be read")]
     NoLock(#[source] std::io::Error),
     /// The lock is wrong.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A pinned file is missing or unreadable.
     #[error(
-        "module `{module}`: `{file}` cannot be read ({source}): restore it from the repository, or pin a new version"
+        "module `{module}`: `{file}` cannot be read: restore it from the repository, or pin a new version"
     )]
     File {
         /// `name@version`.
@@ -49,7 +50,7 @@ pub enum LoadError {
         found: Digest,
     },
     /// A module breaks a rule of the load-time check.
-    #[error("module `{module}`: {source}")]
+    #[error("module `{module}` fails the load-time check")]
     Check {
         /// `name@version`.
         module: String,
@@ -117,7 +118,7 @@ impl Policies {
         let mut by_digest = HashMap::new();
         for pin in lock.pins() {
             let bytes = read(dir, pin)?;
-            let component = compile(engine, pin, &bytes, cache)?;
+            let component = prepare(engine, pin, &bytes, cache)?;
             by_digest.insert(pin.digest, modules.len());
             modules.push(Module::new(engine, pin, &component)?);
         }
@@ -212,15 +213,15 @@ fn read(dir: &Dir, pin: &Pin) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-fn compile(
+/// The module of a pin whose own words are those of the lock, compiled.
+fn prepare(
     engine: &Engine,
     pin: &Pin,
     bytes: &[u8],
     cache: Option<&Cache>,
-) -> Result<wasmtime::component::Component, LoadError> {
-    let module = || label(pin);
+) -> Result<Component, LoadError> {
     let checked = check::check(bytes).map_err(|source| LoadError::Check {
-        module: module(),
+        module: label(pin),
         source,
     })?;
     let says = &checked.metadata;
@@ -229,27 +230,25 @@ fn compile(
         ("version", &says.version, &pin.version),
         ("family", says.family.as_str(), pin.family.as_str()),
     ];
-    if let Some((field, found, expected)) = section
-        .into_iter()
-        .find(|(_, found, expected)| found != expected)
-    {
+    let differs = |(_, found, expected): &(&str, &str, &str)| found != expected;
+    if let Some((field, found, expected)) = section.into_iter().find(differs) {
         return Err(LoadError::Section {
-            module: module(),
+            module: label(pin),
             field,
             found: found.into(),
             expected: expected.into(),
         });
     }
-    let fresh = || {
-        wasmtime::component::Component::from_binary(engine.wasmtime(), bytes).map_err(|error| {
-            LoadError::Unusable {
-                module: module(),
-                message: format!("{error:#}"),
-            }
-        })
-    };
+    let fresh = || compile(engine, pin, bytes);
     match cache {
         Some(cache) => cache.component(engine, &pin.digest, fresh),
         None => fresh(),
     }
+}
+
+pub(crate) fn compile(engine: &Engine, pin: &Pin, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(engine.wasmtime(), bytes).map_err(|error| LoadError::Unusable {
+        module: label(pin),
+        message: format!("{error:#}"),
+    })
 }

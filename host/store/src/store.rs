@@ -94,17 +94,24 @@ impl Store {
         }
     }
 
-    /// Runs a query that writes.
+    /// Runs a query that writes, in a task of its own: a caller that goes away (a time-out, a closed
+    /// connection) neither stops the transaction nor gives the writer's turn away before it ended.
     pub(crate) async fn write(
         &self,
         query: &str,
         variables: Variables,
     ) -> Result<IndexedResults, Failure> {
-        let _turn: Option<MutexGuard<'_, ()>> = match &self.inner.one_writer {
-            Some(turn) => Some(turn.lock().await),
-            None => None,
-        };
-        self.run(query, variables).await
+        let (store, query) = (self.clone(), query.to_owned());
+        let writing = tokio::spawn(async move {
+            let _turn: Option<MutexGuard<'_, ()>> = match &store.inner.one_writer {
+                Some(turn) => Some(turn.lock().await),
+                None => None,
+            };
+            store.run(&query, variables).await
+        });
+        writing
+            .await
+            .unwrap_or_else(|broken| Err(Failure::Other(EngineError::new(broken))))
     }
 }
 

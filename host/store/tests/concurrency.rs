@@ -180,3 +180,37 @@ fn spawn(store: &Store, commit: Commit) -> impl Future<Output = Result<(), Commi
     let task = tokio::spawn(async move { store.commit(&commit).await });
     async move { task.await.unwrap() }
 }
+
+/// A request that timed out must not leave a second writer beside its transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_that_go_away_lose_nothing_either() {
+    for engine in engines().await {
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..TASKS {
+            let store = engine.store.clone();
+            tasks.spawn(async move {
+                for i in 0..COMMITS_EACH {
+                    let stream = STREAMS[(task + i) % STREAMS.len()];
+                    let given_up = tokio::time::Duration::from_micros(300);
+                    let _ = tokio::time::timeout(given_up, persist(&store, stream)).await;
+                }
+            });
+        }
+        tasks.join_all().await;
+        for stream in STREAMS {
+            persist(&engine.store, stream).await;
+            let events = engine.store.events(stream, 0, 10_000).await.unwrap();
+            let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
+            assert_eq!(
+                seqs,
+                (1..=events.len() as u64).collect::<Vec<_>>(),
+                "{}",
+                engine.name
+            );
+            assert_eq!(
+                engine.store.head(stream).await.unwrap().seq,
+                events.len() as u64
+            );
+        }
+    }
+}

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::command::locks::KeyedLocks;
 use crate::config::Config;
 use crate::http::auth::Tokens;
+use crate::rulings::gate::Tracks;
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +23,7 @@ pub struct Parts {
     pub config: Config,
     pub store: Store,
     pub policies: Arc<Policies>,
+    pub tracks: Tracks,
     pub tokens: Tokens,
     pub clock: Clock,
     /// One per (scope, request_id): a repeated request waits for the first.
@@ -35,11 +37,18 @@ pub struct Parts {
 }
 
 impl App {
-    pub fn new(config: Config, store: Store, policies: Arc<Policies>, tokens: Tokens) -> Self {
+    pub fn new(
+        config: Config,
+        store: Store,
+        policies: Arc<Policies>,
+        tracks: Tracks,
+        tokens: Tokens,
+    ) -> Self {
         Self(Arc::new(Parts {
             config,
             store,
             policies,
+            tracks,
             tokens,
             clock: Clock::default(),
             requests: KeyedLocks::default(),

@@ -22,13 +22,17 @@ impl Clock {
     pub fn advance(&self, by_ms: u64) -> Millis {
         let by_ms = i64::try_from(by_ms).unwrap_or(i64::MAX);
         let add = |ahead: i64| Some(ahead.saturating_add(by_ms));
-        let _ = self.ahead_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        let _ = self
+            .ahead_ms
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
         self.now_ms()
     }
 }
 
 /// System time: token expiry and leases, which measure real durations.
 pub fn system_now_ms() -> Millis {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

@@ -129,13 +129,19 @@ pub enum ConfigError {
         "no key to check tokens with: set auth.hs256_secret (GOTONG_AUTH__HS256_SECRET) or auth.eddsa_public_key_pem, or start with --dev"
     )]
     NoKey,
-    #[error("the development key is public and only a --dev server accepts it: set a secret of your own in auth.hs256_secret")]
+    #[error(
+        "the development key is public and only a --dev server accepts it: set a secret of your own in auth.hs256_secret"
+    )]
     DevKeyOutsideDev,
     #[error("auth.hs256_secret is {0} bytes long, at least {SHORTEST_SECRET} are needed")]
     ShortSecret(usize),
-    #[error("limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job")]
+    #[error(
+        "limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job"
+    )]
     TimeoutBeyondLease(u64),
-    #[error("no policies.lock in `{0}` or in any folder above it: start in the project's folder or set policies_dir (GOTONG_POLICIES_DIR)")]
+    #[error(
+        "no policies.lock in `{0}` or in any folder above it: start in the project's folder or set policies_dir (GOTONG_POLICIES_DIR)"
+    )]
     NoPolicies(PathBuf),
 }
 
@@ -143,7 +149,11 @@ impl Config {
     /// Reads `file` (or `gotong.toml` when it is there) and the environment.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let path = file.unwrap_or(Path::new("gotong.toml"));
-        let source = if file.is_some() { Toml::file_exact(path) } else { Toml::file(path) };
+        let source = if file.is_some() {
+            Toml::file_exact(path)
+        } else {
+            Toml::file(path)
+        };
         Figment::from(Serialized::defaults(Self::default()))
             .merge(source)
             .merge(Env::prefixed("GOTONG_").split("__"))
@@ -155,7 +165,9 @@ impl Config {
     pub fn ready_to_serve(mut self) -> Result<Self, ConfigError> {
         let dev_secret = DEV_SECRET.trim();
         match &self.auth.hs256_secret {
-            Some(secret) if secret.expose() == dev_secret && !self.dev => return Err(ConfigError::DevKeyOutsideDev),
+            Some(secret) if secret.expose() == dev_secret && !self.dev => {
+                return Err(ConfigError::DevKeyOutsideDev);
+            }
             Some(secret) if secret.expose().len() < SHORTEST_SECRET => {
                 return Err(ConfigError::ShortSecret(secret.expose().len()));
             }
@@ -167,7 +179,9 @@ impl Config {
         if i64::try_from(self.limits.request_timeout_ms).is_ok_and(|timeout| timeout < LEASE_MS) {
             Ok(self)
         } else {
-            Err(ConfigError::TimeoutBeyondLease(self.limits.request_timeout_ms))
+            Err(ConfigError::TimeoutBeyondLease(
+                self.limits.request_timeout_ms,
+            ))
         }
     }
 
@@ -186,10 +200,14 @@ impl Config {
     /// Where compiled modules go: as set, or `gotong/modules` in the user's cache folder.
     pub fn cache_dir(&self) -> Option<PathBuf> {
         let user_cache = || {
-            let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+            let xdg = std::env::var_os("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute());
             xdg.or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
         };
-        self.cache_dir.clone().or_else(|| user_cache().map(|cache| cache.join("gotong").join("modules")))
+        self.cache_dir
+            .clone()
+            .or_else(|| user_cache().map(|cache| cache.join("gotong").join("modules")))
     }
 }
 
@@ -198,7 +216,10 @@ mod tests {
     use super::*;
 
     fn with_secret(secret: Option<&str>, dev: bool) -> Result<Config, ConfigError> {
-        let mut config = Config { dev, ..Config::default() };
+        let mut config = Config {
+            dev,
+            ..Config::default()
+        };
         config.auth.hs256_secret = secret.map(Secret::new);
         config.ready_to_serve()
     }
@@ -211,13 +232,19 @@ mod tests {
 
     #[test]
     fn the_dev_key_serves_only_in_dev() {
-        assert!(matches!(with_secret(Some(DEV_SECRET.trim()), false), Err(ConfigError::DevKeyOutsideDev)));
+        assert!(matches!(
+            with_secret(Some(DEV_SECRET.trim()), false),
+            Err(ConfigError::DevKeyOutsideDev)
+        ));
         assert!(with_secret(Some(DEV_SECRET.trim()), true).is_ok());
     }
 
     #[test]
     fn a_short_secret_is_refused() {
-        assert!(matches!(with_secret(Some("short"), false), Err(ConfigError::ShortSecret(5))));
+        assert!(matches!(
+            with_secret(Some("short"), false),
+            Err(ConfigError::ShortSecret(5))
+        ));
     }
 
     #[test]

@@ -7,13 +7,16 @@ use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use gotong_engine::{Cache, CacheError, Engine, EngineError, LoadError, Policies, Verdict};
-use gotong_store::{Durability, MigrationError, Migrations, Store, StoreError, Target, TargetError};
+use gotong_engine::{Cache, Engine, EngineError, LoadError, Policies, Verdict};
+use gotong_store::{
+    Durability, MigrationError, Migrations, Store, StoreError, Target, TargetError,
+};
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
 use crate::rulings::decision::DecisionRow;
+use crate::rulings::gate::{Tracks, TracksError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -25,24 +28,34 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Migration(#[from] MigrationError),
-    #[error("the store is on a server that other hosts share: run `gotong migrate` first ({0} migrations are missing)")]
-    NotMigrated(usize),
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error(transparent)]
-    Cache(#[from] CacheError),
+    Tracks(#[from] TracksError),
     #[error("the folder `{}` cannot be opened", path.display())]
-    Folder { path: PathBuf, #[source] source: std::io::Error },
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Keys(#[from] TokenKeyError),
     #[error("the golden decisions in `{}` cannot be read: {why}", path.display())]
     Golden { path: PathBuf, why: String },
     #[error("decision {decision_id} ({from}) does not replay: {verdict}")]
-    Diverged { decision_id: String, from: &'static str, verdict: String },
+    Diverged {
+        decision_id: String,
+        from: &'static str,
+        verdict: String,
+    },
     #[error("`{address}` cannot be listened on")]
-    Listen { address: String, #[source] source: std::io::Error },
+    Listen {
+        address: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the server stopped")]
     Serve(#[source] std::io::Error),
 }
@@ -57,7 +70,10 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     }
     if let Target::Directory(_) = target {
         let durability = format!("{:?}", Durability::current());
-        tracing::info!(durability, "writes to disk: Synced survives power loss, Fast (GOTONG_STORE_SYNC=false) survives a crash of the process");
+        tracing::info!(
+            durability,
+            "writes to disk: Synced survives power loss, Fast (GOTONG_STORE_SYNC=false) survives a crash of the process"
+        );
     }
     Ok(store)
 }
@@ -65,7 +81,8 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
 /// Loads the lock and every module it pins.
 pub fn load_policies(config: &Config) -> Result<Policies, StartError> {
     let path = config.policies_dir()?;
-    let dir = Dir::open_ambient_dir(&path, ambient_authority()).map_err(|source| StartError::Folder { path, source })?;
+    let dir = Dir::open_ambient_dir(&path, ambient_authority())
+        .map_err(|source| StartError::Folder { path, source })?;
     let cache = open_cache(config);
     let engine = Engine::new()?;
     Ok(Policies::load(&engine, &dir, cache.as_ref())?)
@@ -78,7 +95,14 @@ fn open_cache(config: &Config) -> Option<Cache> {
         .and_then(|()| Dir::open_ambient_dir(&path, ambient_authority()))
         .map_err(|error| error.to_string())
         .and_then(|dir| Cache::open(dir).map_err(|error| error.to_string()));
-    opened.inspect_err(|why| tracing::warn!(why, "no cache of compiled modules: they are compiled at every start")).ok()
+    opened
+        .inspect_err(|why| {
+            tracing::warn!(
+                why,
+                "no cache of compiled modules: they are compiled at every start"
+            )
+        })
+        .ok()
 }
 
 /// Everything, checked.
@@ -86,13 +110,21 @@ pub async fn start(config: Config) -> Result<App, StartError> {
     let started = Instant::now();
     let policies = Arc::new(load_policies(&config)?);
     let loaded_ms = elapsed_ms(started);
+    let tracks = Tracks::read(&policies)?;
     let golden = replay_golden(&config, &policies)?;
     let store = open_store(&config).await?;
     let checking = Instant::now();
     let recorded = replay_newest(&config, &policies, &store).await?;
-    tracing::info!(modules = policies.modules().len(), loaded_ms, golden, recorded, replayed_ms = elapsed_ms(checking), "policies are as they were");
+    tracing::info!(
+        modules = policies.modules().len(),
+        loaded_ms,
+        golden,
+        recorded,
+        replayed_ms = elapsed_ms(checking),
+        "policies are as they were"
+    );
     let tokens = Tokens::new(&config.auth)?;
-    Ok(App::new(config, store, policies, tokens))
+    Ok(App::new(config, store, policies, tracks, tokens))
 }
 
 fn elapsed_ms(since: Instant) -> u64 {
@@ -103,24 +135,40 @@ fn elapsed_ms(since: Instant) -> u64 {
 fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartError> {
     let folder = match &config.golden_dir {
         Some(folder) => folder.clone(),
-        None => match config.policies_dir()?.parent().map(|root| root.join("fixtures").join("decisions")) {
+        None => match config
+            .policies_dir()?
+            .parent()
+            .map(|root| root.join("fixtures").join("decisions"))
+        {
             Some(folder) if folder.is_dir() => folder,
             // A host that was installed without the project's fixtures has its recorded decisions to go by.
             _ => return Ok(0),
         },
     };
-    let unreadable = |why: String| StartError::Golden { path: folder.clone(), why };
+    let unreadable = |why: String| StartError::Golden {
+        path: folder.clone(),
+        why,
+    };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect()
+        })
         .map_err(|error| unreadable(error.to_string()))?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "ndjson")
+    });
     files.sort();
     let mut replayed = 0;
     for file in files {
-        let text = std::fs::read_to_string(&file).map_err(|error| unreadable(format!("{}: {error}", file.display())))?;
+        let text = std::fs::read_to_string(&file)
+            .map_err(|error| unreadable(format!("{}: {error}", file.display())))?;
         for (line, json) in text.lines().enumerate() {
-            let row: DecisionRow =
-                serde_json::from_str(json).map_err(|error| unreadable(format!("{} line {}: {error}", file.display(), line + 1)))?;
+            let row: DecisionRow = serde_json::from_str(json).map_err(|error| {
+                unreadable(format!("{} line {}: {error}", file.display(), line + 1))
+            })?;
             holds("golden", &row, row.replay(policies))?;
             replayed += 1;
         }
@@ -128,15 +176,20 @@ fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartErr
     Ok(replayed)
 }
 
-async fn replay_newest(config: &Config, policies: &Policies, store: &Store) -> Result<usize, StartError> {
+async fn replay_newest(
+    config: &Config,
+    policies: &Policies,
+    store: &Store,
+) -> Result<usize, StartError> {
     let rows = store.newest_decisions(config.replay_at_start).await?;
     let replayed = rows.len();
     for row in rows {
-        let row: DecisionRow = serde_json::from_value(row).map_err(|error| StartError::Diverged {
-            decision_id: "?".into(),
-            from: "recorded",
-            verdict: error.to_string(),
-        })?;
+        let row: DecisionRow =
+            serde_json::from_value(row).map_err(|error| StartError::Diverged {
+                decision_id: "?".into(),
+                from: "recorded",
+                verdict: error.to_string(),
+            })?;
         holds("recorded", &row, row.replay(policies))?;
     }
     Ok(replayed)
@@ -145,14 +198,20 @@ async fn replay_newest(config: &Config, policies: &Policies, store: &Store) -> R
 /// Only a divergence stops a start: what depends on the machine is told by `gotong replay`.
 fn holds(from: &'static str, row: &DecisionRow, verdict: Verdict) -> Result<(), StartError> {
     match verdict {
-        Verdict::Diverged { field, recorded, replayed } => Err(StartError::Diverged {
+        Verdict::Diverged {
+            field,
+            recorded,
+            replayed,
+        } => Err(StartError::Diverged {
             decision_id: row.decision_id.clone(),
             from,
             verdict: format!("{field} was `{recorded}`, is `{replayed}`"),
         }),
-        Verdict::NotReplayable { reason } if from == "golden" => {
-            Err(StartError::Diverged { decision_id: row.decision_id.clone(), from, verdict: reason })
-        }
+        Verdict::NotReplayable { reason } if from == "golden" => Err(StartError::Diverged {
+            decision_id: row.decision_id.clone(),
+            from,
+            verdict: reason,
+        }),
         Verdict::Match | Verdict::NotReplayable { .. } => Ok(()),
     }
 }

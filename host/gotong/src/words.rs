@@ -6,10 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
     #[error("has {found} characters, {least} to {most} are allowed")]
-    Length { found: usize, least: usize, most: usize },
+    Length {
+        found: usize,
+        least: usize,
+        most: usize,
+    },
     #[error("holds a control character or nothing but spaces")]
     Unreadable,
-    #[error("is not a scope: 1 to {SCOPE_LEVELS} levels like `id/jabar/depok`, each of a-z 0-9 _ -")]
+    #[error(
+        "is not a scope: 1 to {SCOPE_LEVELS} levels like `id/jabar/depok`, each of a-z 0-9 _ -"
+    )]
     Scope,
 }
 
@@ -79,7 +85,9 @@ impl TryFrom<String> for ScopeId {
     fn try_from(path: String) -> Result<Self, TextError> {
         let is_level = |level: &str| {
             (1..=SCOPE_LEVEL_CHARACTERS).contains(&level.len())
-                && level.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+                && level.bytes().all(|byte| {
+                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
+                })
         };
         let levels = path.split('/');
         if levels.clone().count() > SCOPE_LEVELS || !levels.into_iter().all(is_level) {
@@ -108,7 +116,12 @@ mod tests {
     #[test]
     fn a_title_has_1_to_200_characters_and_one_line() {
         assert!(Title::try_from("é".repeat(200)).is_ok());
-        for bad in [String::new(), "x".repeat(201), "two\nlines".into(), "   ".into()] {
+        for bad in [
+            String::new(),
+            "x".repeat(201),
+            "two\nlines".into(),
+            "   ".into(),
+        ] {
             assert!(Title::try_from(bad).is_err());
         }
     }
@@ -116,7 +129,16 @@ mod tests {
     #[test]
     fn a_scope_has_at_most_seven_levels() {
         assert!(ScopeId::try_from("id/jabar/depok/cimanggis/tugu/rw03/rt05".to_owned()).is_ok());
-        for bad in ["", "/", "id/", "id//x", "ID", "a/b/c/d/e/f/g/h", "id/rt 05", "id/../x"] {
+        for bad in [
+            "",
+            "/",
+            "id/",
+            "id//x",
+            "ID",
+            "a/b/c/d/e/f/g/h",
+            "id/rt 05",
+            "id/../x",
+        ] {
             assert!(ScopeId::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

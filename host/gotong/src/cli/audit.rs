@@ -38,12 +38,23 @@ impl Audit {
                 report.streams,
                 report.decisions,
                 report.commitments,
-                if report.ok { "every chain holds" } else { "NOT WHOLE" }
+                if report.ok {
+                    "every chain holds"
+                } else {
+                    "NOT WHOLE"
+                }
             );
             if let Some(bad) = &report.first_bad {
-                println!("  first bad: stream `{}`, event {}: {}", bad.stream, bad.seq, bad.why);
+                println!(
+                    "  first bad: stream `{}`, event {}: {}",
+                    bad.stream, bad.seq, bad.why
+                );
             }
         }
-        Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if report.ok {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

@@ -38,7 +38,10 @@ impl Migrate {
         }
         let target: Target = config.store_url.expose().parse()?;
         let report = Store::open(&target).await?.migrate(&migrations).await?;
-        println!("{}", json!({"applied": report.applied, "already": report.already}));
+        println!(
+            "{}",
+            json!({"applied": report.applied, "already": report.already})
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -84,7 +84,11 @@ impl Where {
 
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) { "warn,gotong=info" } else { "warn" });
+    crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) {
+        "warn,gotong=info"
+    } else {
+        "warn"
+    });
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -101,9 +105,15 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
     }
     let config = Config::load(cli.config.as_deref())?;
     // Before any thread is there: the store's engine reads it once.
-    let durability = if config.store_sync { Durability::Synced } else { Durability::Fast };
+    let durability = if config.store_sync {
+        Durability::Synced
+    } else {
+        Durability::Fast
+    };
     durability.apply()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve.run(config).await,

@@ -68,7 +68,10 @@ pub enum PolicyError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("`{}` cannot be read", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("`{}` is not inside a cargo workspace with policies", .0.display())]
     NoWorkspace(PathBuf),
 }
@@ -91,7 +94,10 @@ fn build_all(policies: &Path, names: &[String]) -> Result<(), PolicyError> {
     let workspace = workspace(policies)?;
     let lock = pin::read_lock(&open(policies)?)?;
     let names = if names.is_empty() {
-        build::packages(&workspace)?.into_iter().map(|package| package.name).collect()
+        build::packages(&workspace)?
+            .into_iter()
+            .map(|package| package.name)
+            .collect()
     } else {
         names.to_vec()
     };
@@ -128,15 +134,22 @@ fn inspect(file: &Path, json: bool) -> Result<(), PolicyError> {
     let (bytes, checked) = read(file)?;
     let module = Module::from_bytes(&Engine::new()?, &bytes)?;
     if json {
-        let object = serde_json::json!({ "module": checked, "imports": [], "rules": module.rules() });
+        let object =
+            serde_json::json!({ "module": checked, "imports": [], "rules": module.rules() });
         println!("{object:#}");
         return Ok(());
     }
     let says = &checked.metadata;
     println!("{} {}, family {}", says.name, says.version, says.family);
     println!("  digest     {}", checked.digest);
-    println!("  size       {} bytes, {} functions", checked.size, checked.functions);
-    println!("  memory     {} bytes, at most {}", checked.memory_initial, checked.memory_maximum);
+    println!(
+        "  size       {} bytes, {} functions",
+        checked.size, checked.functions
+    );
+    println!(
+        "  memory     {} bytes, at most {}",
+        checked.memory_initial, checked.memory_maximum
+    );
     println!("  imports    none");
     println!("  exports    {}", checked.exports.join(", "));
     println!("  source     {}", says.source);
@@ -150,23 +163,39 @@ fn inspect(file: &Path, json: bool) -> Result<(), PolicyError> {
 
 fn line(checked: &Checked) -> String {
     let says = &checked.metadata;
-    format!("{} {} {} ({} bytes)", says.name, says.version, checked.digest, checked.size)
+    format!(
+        "{} {} {} ({} bytes)",
+        says.name, says.version, checked.digest, checked.size
+    )
 }
 
 fn read(file: &Path) -> Result<(Vec<u8>, Checked), PolicyError> {
-    let bytes = std::fs::read(file).map_err(|source| PolicyError::Read { path: file.to_owned(), source })?;
-    let checked = check(&bytes).map_err(|source| PolicyError::Check { file: file.to_owned(), source })?;
+    let bytes = std::fs::read(file).map_err(|source| PolicyError::Read {
+        path: file.to_owned(),
+        source,
+    })?;
+    let checked = check(&bytes).map_err(|source| PolicyError::Check {
+        file: file.to_owned(),
+        source,
+    })?;
     Ok((bytes, checked))
 }
 
 fn open(policies: &Path) -> Result<Dir, PolicyError> {
-    Dir::open_ambient_dir(policies, ambient_authority())
-        .map_err(|source| PolicyError::Read { path: policies.to_owned(), source })
+    Dir::open_ambient_dir(policies, ambient_authority()).map_err(|source| PolicyError::Read {
+        path: policies.to_owned(),
+        source,
+    })
 }
 
 /// The workspace around the policies folder: the nearest folder above it with a `Cargo.lock`.
 fn workspace(policies: &Path) -> Result<PathBuf, PolicyError> {
-    let folder = policies.canonicalize().map_err(|source| PolicyError::Read { path: policies.to_owned(), source })?;
+    let folder = policies
+        .canonicalize()
+        .map_err(|source| PolicyError::Read {
+            path: policies.to_owned(),
+            source,
+        })?;
     folder
         .ancestors()
         .find(|folder| folder.join("Cargo.lock").is_file())

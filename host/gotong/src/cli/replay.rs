@@ -27,11 +27,27 @@ impl Replay {
         if self.json {
             println!("{}", json!(summary));
         } else {
-            println!("{} decisions: {} match, {} diverged, {} not replayable", summary.total(), summary.matching, summary.diverged, summary.not_replayable);
+            println!(
+                "{} decisions: {} match, {} diverged, {} not replayable",
+                summary.total(),
+                summary.matching,
+                summary.diverged,
+                summary.not_replayable
+            );
             for listed in &summary.listed {
-                println!("  {} {}.{}: {}", listed.decision_id, listed.family, listed.function, json!(listed.verdict));
+                println!(
+                    "  {} {}.{}: {}",
+                    listed.decision_id,
+                    listed.family,
+                    listed.function,
+                    json!(listed.verdict)
+                );
             }
         }
-        Ok(if summary.diverged == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if summary.diverged == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

@@ -62,8 +62,15 @@ impl Server {
         let config = config.ready_to_serve()?;
         let app = startup::start(config).await?;
         let address = app.config.listen.clone();
-        let listener = TcpListener::bind(&address).await.map_err(|source| StartError::Listen { address: address.clone(), source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let listener = TcpListener::bind(&address)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: address.clone(),
+                source,
+            })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address, source })?;
         let (stop, stopped) = watch::channel(false);
         let until = |mut stopped: watch::Receiver<bool>| async move {
             // The sender lives as long as the server: an error means that it is gone too.
@@ -71,14 +78,27 @@ impl Server {
         };
         let worker = tokio::spawn(jobs::work(app.clone(), until(stopped.clone())));
         let router = http::router(app.clone());
-        let api = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until(stopped)).await });
-        Ok(Self { address, app, stop, api, worker })
+        let api = tokio::spawn(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(until(stopped))
+                .await
+        });
+        Ok(Self {
+            address,
+            app,
+            stop,
+            api,
+            worker,
+        })
     }
 
     /// Finishes open requests and the running timers, then stops.
     pub async fn stop(self) -> Result<(), StartError> {
         let _ = self.stop.send(true);
-        let joined = self.api.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+        let joined = self
+            .api
+            .await
+            .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
         let _ = self.worker.await;
         joined.map_err(StartError::Serve)
     }

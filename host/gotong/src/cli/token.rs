@@ -28,15 +28,25 @@ pub struct Token {
 
 impl Token {
     pub fn run(self, config: Config) -> Result<ExitCode, CliError> {
-        let secret = config.auth.hs256_secret.clone().unwrap_or_else(|| Secret::new(DEV_SECRET.trim()));
-        let actor = Actor { user_id: self.sub, username: self.username, role: self.role };
+        let secret = config
+            .auth
+            .hs256_secret
+            .clone()
+            .unwrap_or_else(|| Secret::new(DEV_SECRET.trim()));
+        let actor = Actor {
+            user_id: self.sub,
+            username: self.username,
+            role: self.role,
+        };
         println!("{}", sign(&config.auth, &secret, &actor, self.ttl)?);
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or("give a unit: 90s, 15m, 24h or 7d")?;
+    let unit_at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .ok_or("give a unit: 90s, 15m, 24h or 7d")?;
     let (number, unit) = text.split_at(unit_at);
     let unit_s = match unit {
         "s" => 1,
@@ -45,7 +55,11 @@ fn seconds(text: &str) -> Result<u64, String> {
         "d" => 24 * 60 * 60,
         _ => return Err("the unit is s, m, h or d".into()),
     };
-    number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_s)).ok_or_else(|| "that is no duration".into())
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit_s))
+        .ok_or_else(|| "that is no duration".into())
 }
 
 #[cfg(test)]

@@ -41,17 +41,30 @@ pub enum CommandError {
 
 impl Answer {
     /// What `outcome` says to the caller.
-    pub fn first<T: Serialize>(outcome: &Result<T, Refusal>, context: &CommandContext) -> Result<Self, CommandError> {
+    pub fn first<T: Serialize>(
+        outcome: &Result<T, Refusal>,
+        context: &CommandContext,
+    ) -> Result<Self, CommandError> {
         let (status, body) = match outcome {
-            Ok(value) => (context.success, serde_json::to_string(value).map_err(Fault::from)?),
+            Ok(value) => (
+                context.success,
+                serde_json::to_string(value).map_err(Fault::from)?,
+            ),
             Err(refusal) => {
                 let mut problem = problem_of(refusal).ok_or_else(|| fault_of(refusal))?;
                 problem.request_id = Some(context.request_id.clone());
                 problem.correlation_id = Some(context.correlation_id.clone());
-                (problem.status(), serde_json::to_string(&problem).map_err(Fault::from)?)
+                (
+                    problem.status(),
+                    serde_json::to_string(&problem).map_err(Fault::from)?,
+                )
             }
         };
-        Ok(Self { status, body, replayed: false })
+        Ok(Self {
+            status,
+            body,
+            replayed: false,
+        })
     }
 
     /// The stored answer, for the one who got it first and asks the same again.
@@ -63,7 +76,11 @@ impl Answer {
             return Err(CommandError::KeyReused);
         }
         let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
-        Ok(Self { status, body: stored.body, replayed: true })
+        Ok(Self {
+            status,
+            body: stored.body,
+            replayed: true,
+        })
     }
 }
 
@@ -102,23 +119,39 @@ pub fn problem_of(refusal: &Refusal) -> Option<Problem> {
                 decision_id: ruled.decision_id.clone(),
             })
         }
-        Refusal::PolicyFailed { family, code, decision_id } => {
-            let detail = format!("the {family} policy gave no ruling, so the answer is no (decision {decision_id})");
+        Refusal::PolicyFailed {
+            family,
+            code,
+            decision_id,
+        } => {
+            let detail = format!(
+                "the {family} policy gave no ruling, so the answer is no (decision {decision_id})"
+            );
             Problem::new(StatusCode::FORBIDDEN, code, detail)
         }
         Refusal::NotFound(what) => Problem::not_found(what),
         Refusal::Conflict { code, detail } => Problem::new(StatusCode::CONFLICT, code, *detail),
-        Refusal::Invalid { code, field, detail } => Problem::invalid_field(code, *field, detail.clone()),
+        Refusal::Invalid {
+            code,
+            field,
+            detail,
+        } => Problem::invalid_field(code, *field, detail.clone()),
         Refusal::Fault(_) => return None,
     })
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let kind = if self.status.is_success() { HeaderValue::from_static("application/json") } else { PROBLEM_JSON };
+        let kind = if self.status.is_success() {
+            HeaderValue::from_static("application/json")
+        } else {
+            PROBLEM_JSON
+        };
         let mut response = (self.status, [(header::CONTENT_TYPE, kind)], self.body).into_response();
         if self.replayed {
-            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
         }
         response
     }
@@ -127,17 +160,28 @@ impl IntoResponse for Answer {
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::StillRunning => {
-                Self::new(StatusCode::CONFLICT, "request_in_progress", "the same request is still running; ask again in a moment").retry_after(1)
-            }
-            CommandError::Contention => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "contention", "too many changes at once; send the request again with the same Idempotency-Key")
-                    .retry_after(1)
-            }
-            CommandError::KeyReused => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "this Idempotency-Key was used for another request; take a new one")
-            }
-            CommandError::KeyTaken => Self::new(StatusCode::CONFLICT, "idempotency_key_taken", "this Idempotency-Key is in use; take a new one"),
+            CommandError::StillRunning => Self::new(
+                StatusCode::CONFLICT,
+                "request_in_progress",
+                "the same request is still running; ask again in a moment",
+            )
+            .retry_after(1),
+            CommandError::Contention => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "contention",
+                "too many changes at once; send the request again with the same Idempotency-Key",
+            )
+            .retry_after(1),
+            CommandError::KeyReused => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "this Idempotency-Key was used for another request; take a new one",
+            ),
+            CommandError::KeyTaken => Self::new(
+                StatusCode::CONFLICT,
+                "idempotency_key_taken",
+                "this Idempotency-Key is in use; take a new one",
+            ),
             CommandError::Fault(_) | CommandError::Store(_) | CommandError::Commit(_) => {
                 tracing::error!(error = error_chain(&error), "a command failed");
                 Self::internal()

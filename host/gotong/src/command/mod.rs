@@ -1,6 +1,6 @@
 //! The one write path: `App::command`.
 //!
-//! It opens a unit of work, runs the closure, and commits everything the closure gathered in one
+//! It opens a unit of work, runs the command, and commits everything the command gathered in one
 //! transaction: events, rows, decisions, jobs, and the answer itself. When a fact went stale it starts
 //! again from the facts. Nothing is written before that commit or after it.
 
@@ -16,6 +16,7 @@ use gotong_store::{CommitError, StoredResponse};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
 use answer::{Answer, CommandError};
 use refusal::Refusal;
@@ -33,16 +34,28 @@ pub enum CrashPoint {
     AfterCommit,
 }
 
+/// Something a caller wants to happen. Its type holds what was asked for; `run` is facts, rulings and effects, and
+/// knows neither HTTP nor SurrealQL.
+pub trait Command: Sync {
+    /// What a success answers.
+    type Output: Serialize + Send;
+
+    /// The entity it is about, or `create:{kind}:{user_id}` for what does not exist yet: request ids are unique in
+    /// it, and commands of one scope queue up.
+    fn scope(&self, actor: &Actor) -> String;
+
+    /// Runs again, from its facts, whenever they went stale before the commit.
+    fn run(&self, work: &mut Work) -> impl Future<Output = Result<Self::Output, Refusal>> + Send;
+}
+
 impl App {
     /// Runs one command to its one effect per (scope, request_id).
-    ///
-    /// `scope` is the entity, or `create:{kind}:{user_id}` for what does not exist yet.
-    pub async fn command<T: Serialize>(
+    pub async fn command(
         &self,
         context: CommandContext,
-        scope: &str,
-        run: impl AsyncFn(&mut Work) -> Result<T, Refusal>,
+        command: &impl Command,
     ) -> Result<Answer, CommandError> {
+        let scope = &command.scope(&context.actor);
         let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
         let request = format!("{scope}\n{}", context.request_id);
         let Ok(_running) = tokio::time::timeout(wait, self.requests.lock(&request)).await else {
@@ -55,7 +68,7 @@ impl App {
             }
             self.crash_point(CrashPoint::BeforeFacts);
             let mut work = Work::open(self.clone(), context.clone());
-            let outcome = run(&mut work).await;
+            let outcome = command.run(&mut work).await;
             let answer = Answer::first(&outcome, &context)?;
             let keep = outcome.is_ok() || context.trigger != Trigger::Timer;
             let response = keep.then(|| StoredResponse {

@@ -12,15 +12,26 @@ pub enum Refusal {
     Ruled(Box<Ruled>),
     /// A policy could not answer, which counts as no (invariant 8).
     #[error("the {family} policy gave no ruling: {code}")]
-    PolicyFailed { family: Family, code: &'static str, decision_id: String },
+    PolicyFailed {
+        family: Family,
+        code: &'static str,
+        decision_id: String,
+    },
     #[error("no such {0}")]
     NotFound(&'static str),
     /// The state of the matter excludes it, whatever the rules are.
     #[error("{code}: {detail}")]
-    Conflict { code: &'static str, detail: &'static str },
+    Conflict {
+        code: &'static str,
+        detail: &'static str,
+    },
     /// A field is well-formed but cannot be meant.
     #[error("{field}: {detail}")]
-    Invalid { code: &'static str, field: &'static str, detail: String },
+    Invalid {
+        code: &'static str,
+        field: &'static str,
+        detail: String,
+    },
     #[error(transparent)]
     Fault(#[from] Fault),
 }

@@ -37,7 +37,13 @@ pub struct Recorded {
 
 impl Work {
     pub fn open(app: App, context: CommandContext) -> Self {
-        Self { app, context, tips: BTreeMap::new(), commit: Commit::default(), unattached: Vec::new() }
+        Self {
+            app,
+            context,
+            tips: BTreeMap::new(),
+            commit: Commit::default(),
+            unattached: Vec::new(),
+        }
     }
 
     pub fn actor(&self) -> &Actor {
@@ -60,7 +66,14 @@ impl Work {
             return Ok(());
         }
         let head = self.app.store.head(stream).await?;
-        let tip = if head.seq == 0 { Tip::genesis() } else { Tip { seq: head.seq, hash: head.hash } };
+        let tip = if head.seq == 0 {
+            Tip::genesis()
+        } else {
+            Tip {
+                seq: head.seq,
+                hash: head.hash,
+            }
+        };
         self.commit.reads.insert(stream.to_owned(), tip.seq);
         self.tips.insert(stream.to_owned(), tip);
         Ok(())
@@ -73,24 +86,47 @@ impl Work {
     }
 
     /// Asks the active policy of the question's family.
-    pub fn rule<Q: Question>(&mut self, stream: &str, facts: &Q) -> Result<Given<Q::Ruling>, Refusal> {
+    pub fn rule<Q: Question>(
+        &mut self,
+        stream: &str,
+        facts: &Q,
+    ) -> Result<Given<Q::Ruling>, Refusal> {
         let app = self.app.clone();
         self.rule_by(stream, app.policies.active(Q::FAMILY), facts)
     }
 
     /// Asks the module a matter began under, whichever is active now.
-    pub fn rule_under<Q: Question>(&mut self, stream: &str, digest: &Digest, facts: &Q) -> Result<Given<Q::Ruling>, Refusal> {
+    pub fn rule_under<Q: Question>(
+        &mut self,
+        stream: &str,
+        digest: &Digest,
+        facts: &Q,
+    ) -> Result<Given<Q::Ruling>, Refusal> {
         let app = self.app.clone();
-        let module = app.policies.by_digest(digest).ok_or_else(|| Fault::Broken(format!("no pinned module has the digest {digest}")))?;
+        let module = app
+            .policies
+            .by_digest(digest)
+            .ok_or_else(|| Fault::Broken(format!("no pinned module has the digest {digest}")))?;
         self.rule_by(stream, module, facts)
     }
 
-    fn rule_by<Q: Question>(&mut self, stream: &str, module: &Module, facts: &Q) -> Result<Given<Q::Ruling>, Refusal> {
+    fn rule_by<Q: Question>(
+        &mut self,
+        stream: &str,
+        module: &Module,
+        facts: &Q,
+    ) -> Result<Given<Q::Ruling>, Refusal> {
         let (given, decision) = rulings::ask(module, facts, stream, &self.context);
         let decision = serde_json::to_value(decision).map_err(Fault::from)?;
-        let decision_id = decision["decision_id"].as_str().unwrap_or_default().to_owned();
+        let decision_id = decision["decision_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let digest = ledger::sha256_hex(ledger::canonical(&decision)?.as_bytes());
-        self.unattached.push(DecisionDigest { decision_id, digest });
+        self.unattached.push(DecisionDigest {
+            decision_id,
+            digest,
+        });
         self.commit.decisions.push(decision);
         given
     }
@@ -98,8 +134,13 @@ impl Work {
     /// Adds an event to a stream that was watched or begun. The decisions taken since the last event are
     /// chained with it.
     pub fn append(&mut self, stream: &str, event: Event) -> Result<Recorded, Refusal> {
-        let tip = self.tips.get_mut(stream).ok_or_else(|| Fault::Broken(format!("`{stream}` was appended to without being watched")))?;
-        let event = event.private("actor", json!({"user_id": self.context.actor.user_id, "username": self.context.actor.username}));
+        let tip = self.tips.get_mut(stream).ok_or_else(|| {
+            Fault::Broken(format!("`{stream}` was appended to without being watched"))
+        })?;
+        let event = event.private(
+            "actor",
+            json!({"user_id": self.context.actor.user_id, "username": self.context.actor.username}),
+        );
         let around = Circumstances {
             event_id: Uuid::now_v7().to_string(),
             stream,
@@ -111,8 +152,13 @@ impl Work {
             decisions: std::mem::take(&mut self.unattached),
         };
         let (row, private) = ledger::chain(event, tip, around)?;
-        *tip = Tip { seq: row.seq, hash: row.hash.clone() };
-        let recorded = Recorded { hash: row.hash.clone() };
+        *tip = Tip {
+            seq: row.seq,
+            hash: row.hash.clone(),
+        };
+        let recorded = Recorded {
+            hash: row.hash.clone(),
+        };
         self.commit.events.push(row);
         self.commit.private.extend(private);
         Ok(recorded)
@@ -141,11 +187,15 @@ impl Work {
     }
 
     pub fn finish_job(&mut self, job_id: &str) {
-        self.commit.jobs.push(JobChange::Finish { job_id: job_id.to_owned() });
+        self.commit.jobs.push(JobChange::Finish {
+            job_id: job_id.to_owned(),
+        });
     }
 
     pub fn cancel_job(&mut self, job_id: &str) {
-        self.commit.jobs.push(JobChange::Cancel { job_id: job_id.to_owned() });
+        self.commit.jobs.push(JobChange::Cancel {
+            job_id: job_id.to_owned(),
+        });
     }
 
     /// Everything for the commit. A refused command leaves its decisions and its answer, nothing else.

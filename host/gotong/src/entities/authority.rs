@@ -1,7 +1,7 @@
 //! The role-matrix policy's facts, and its door for every entity action.
 
 use gotong_engine::role_matrix::{Action, AuthorizeFacts, Nomination, Obligation, Standing};
-use gotong_engine::types::{Effect, PrivacyLevel, Relations, TrustTier, Trigger};
+use gotong_engine::types::{Effect, PrivacyLevel, Relations, Trigger, TrustTier};
 
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
@@ -26,7 +26,13 @@ pub enum Nominee {
 
 impl Matter {
     pub fn of_a_new_seed(privacy: PrivacyLevel) -> Self {
-        Self { relations: Relations::empty(), privacy, has_pic: false, nominee: Nominee::Nobody, seed_age_ms: 0 }
+        Self {
+            relations: Relations::empty(),
+            privacy,
+            has_pic: false,
+            nominee: Nominee::Nobody,
+            seed_age_ms: 0,
+        }
     }
 }
 
@@ -52,8 +58,16 @@ pub fn standing(actor: &Actor, trigger: Trigger, matter: &Matter) -> Standing {
 
 /// The same for a reader, who may be nobody in particular.
 pub fn viewing(caller: &Caller, matter: &Matter) -> Standing {
-    let nobody = Actor { user_id: String::new(), username: String::new(), role: caller.role() };
-    standing(caller.actor().unwrap_or(&nobody), Trigger::UserAction, matter)
+    let nobody = Actor {
+        user_id: String::new(),
+        username: String::new(),
+        role: caller.role(),
+    };
+    standing(
+        caller.actor().unwrap_or(&nobody),
+        Trigger::UserAction,
+        matter,
+    )
 }
 
 /// Facts for an action that concerns nobody but the actor.
@@ -82,10 +96,16 @@ impl Allowed {
 }
 
 /// Asks, records, and refuses unless the ruling allows.
-pub fn authorize(work: &mut Work, entity_id: &str, facts: &AuthorizeFacts) -> Result<Allowed, Refusal> {
+pub fn authorize(
+    work: &mut Work,
+    entity_id: &str,
+    facts: &AuthorizeFacts,
+) -> Result<Allowed, Refusal> {
     let given = work.rule(entity_id, facts)?;
     match given.ruling.effect {
-        Effect::Allow => Ok(Allowed { obligations: given.ruling.obligations }),
+        Effect::Allow => Ok(Allowed {
+            obligations: given.ruling.obligations,
+        }),
         Effect::Deny => Err(given.refusal(&work.app, &given.ruling.reason, &given.ruling.rule)),
     }
 }

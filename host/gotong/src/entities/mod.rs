@@ -16,10 +16,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::clock::Millis;
+use crate::command::Command;
 use crate::command::refusal::{Fault, Refusal};
 use crate::command::work::Work;
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
-use crate::rulings::gate;
 use crate::words::{ScopeId, Text, Title};
 use authority::Matter;
 use store::{EntityRow, RelationRow};
@@ -45,6 +46,13 @@ fn no_text() -> Text {
 
 fn open() -> PrivacyLevel {
     PrivacyLevel::Open
+}
+
+/// An input about one entity, as its path names it.
+#[derive(Debug)]
+pub struct At<I> {
+    pub entity_id: String,
+    pub input: I,
 }
 
 /// An entity as one actor meets it: the row, and what the actor is to it.
@@ -77,11 +85,22 @@ impl Entity {
 
     /// Facts for an action of the command's actor.
     pub fn facts(&self, work: &Work, action: Action) -> AuthorizeFacts {
-        authority::facts(action, authority::standing(work.actor(), work.context.trigger, &self.matter(work.now_ms(), &work.actor().user_id)))
+        authority::facts(
+            action,
+            authority::standing(
+                work.actor(),
+                work.context.trigger,
+                &self.matter(work.now_ms(), &work.actor().user_id),
+            ),
+        )
     }
 
     /// May the command's actor do this here?
-    pub fn authorize(&self, work: &mut Work, action: Action) -> Result<authority::Allowed, Refusal> {
+    pub fn authorize(
+        &self,
+        work: &mut Work,
+        action: Action,
+    ) -> Result<authority::Allowed, Refusal> {
         let facts = self.facts(work, action);
         authority::authorize(work, self.id(), &facts)
     }
@@ -92,43 +111,77 @@ pub async fn load(work: &mut Work, entity_id: &str) -> Result<Entity, Refusal> {
     work.watch(entity_id).await?;
     let (row, mine) = store::entity_for(&work.app.store, entity_id, &work.actor().user_id).await?;
     let row = row.ok_or(Refusal::NotFound("entity"))?;
-    Ok(Entity { row, mine: relations::union(&mine) })
+    Ok(Entity {
+        row,
+        mine: relations::union(&mine),
+    })
 }
 
-/// Shares a seed.
-pub async fn share(work: &mut Work, input: &Share) -> Result<EntityView, Refusal> {
-    let entity_id = work.mint();
-    let actor = work.actor().clone();
-    let facts = authority::facts(Action::EntityCreate, authority::standing(&actor, work.context.trigger, &Matter::of_a_new_seed(input.privacy_level)));
-    authority::authorize(work, &entity_id, &facts)?;
-    let stages = gate::stages(&work.app, input.track)?;
-    let first = stages.first().ok_or_else(|| Fault::Broken(format!("the gate policy gives {} no stages", input.track)))?;
-    let now_ms = work.now_ms();
-    let row = EntityRow {
-        entity_id: entity_id.clone(),
-        track: input.track,
-        stage: first.stage,
-        title: input.title.as_str().to_owned(),
-        text: input.text.as_str().to_owned(),
-        scope_id: input.scope_id.as_str().to_owned(),
-        privacy_level: input.privacy_level,
-        author_id: actor.user_id.clone(),
-        author_username: actor.username.clone(),
-        pic_id: None,
-        nominee_id: None,
-        open_transition: None,
-        created_at_ms: now_ms,
-        stage_since_ms: now_ms,
-    };
-    let author = RelationRow::begin(&entity_id, &actor.user_id, &actor.username, Relations::AUTHOR, now_ms);
-    work.begin(&entity_id);
-    work.create(store::entity_key(&entity_id), &row)?;
-    work.create(author.key(), &author)?;
-    let event = Event::new(
-        EventKind::EntityShared,
-        json!({"entity_id": entity_id, "track": row.track, "stage": row.stage, "scope_id": row.scope_id, "privacy_level": row.privacy_level}),
-    );
-    work.append(&entity_id, event.private("title", &row.title).private("text", &row.text))?;
-    let entity = Entity { row, mine: Relations::AUTHOR };
-    view::of_command(work, &entity, &[author])
+impl Command for Share {
+    type Output = EntityView;
+
+    fn scope(&self, actor: &Actor) -> String {
+        format!("create:entity:{}", actor.user_id)
+    }
+
+    async fn run(&self, work: &mut Work) -> Result<EntityView, Refusal> {
+        let entity_id = work.mint();
+        let actor = work.actor().clone();
+        let facts = authority::facts(
+            Action::EntityCreate,
+            authority::standing(
+                &actor,
+                work.context.trigger,
+                &Matter::of_a_new_seed(self.privacy_level),
+            ),
+        );
+        authority::authorize(work, &entity_id, &facts)?;
+        let first = work
+            .app
+            .tracks
+            .first(self.track)
+            .ok_or_else(|| Fault::Broken(format!("the track {} has no stages", self.track)))?;
+        let now_ms = work.now_ms();
+        let row = EntityRow {
+            entity_id: entity_id.clone(),
+            track: self.track,
+            stage: first,
+            title: self.title.as_str().to_owned(),
+            text: self.text.as_str().to_owned(),
+            scope_id: self.scope_id.as_str().to_owned(),
+            privacy_level: self.privacy_level,
+            author_id: actor.user_id.clone(),
+            author_username: actor.username.clone(),
+            pic_id: None,
+            nominee_id: None,
+            open_transition: None,
+            created_at_ms: now_ms,
+            stage_since_ms: now_ms,
+        };
+        let author = RelationRow::begin(
+            &entity_id,
+            &actor.user_id,
+            &actor.username,
+            Relations::AUTHOR,
+            now_ms,
+        );
+        work.begin(&entity_id);
+        work.create(store::entity_key(&entity_id), &row)?;
+        work.create(author.key(), &author)?;
+        let event = Event::new(
+            EventKind::EntityShared,
+            json!({"entity_id": entity_id, "track": row.track, "stage": row.stage, "scope_id": row.scope_id, "privacy_level": row.privacy_level}),
+        );
+        work.append(
+            &entity_id,
+            event
+                .private("title", &row.title)
+                .private("text", &row.text),
+        )?;
+        let entity = Entity {
+            row,
+            mine: Relations::AUTHOR,
+        };
+        view::of_command(work, &entity, &[author])
+    }
 }

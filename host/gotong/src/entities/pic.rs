@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::relations::{begin, finish, union};
-use super::{Entity, authority, load, store};
+use super::{At, Entity, authority, load, store};
+use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::words::UserId;
 
@@ -35,27 +37,59 @@ pub enum PicStatus {
     Accepted,
 }
 
-pub async fn nominate(work: &mut Work, entity_id: &str, input: &Nominate) -> Result<PicView, Refusal> {
-    let entity = load(work, entity_id).await?;
-    let nominee = input.user_id.as_str();
-    let oneself = nominee == work.actor().user_id;
-    if oneself && entity.row.nominee_id.as_deref() == Some(nominee) {
-        return accept(work, &entity).await;
+impl Command for At<Nominate> {
+    type Output = PicView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
     }
-    let held = if oneself { Vec::new() } else { store::relations_of(&work.app.store, entity_id, nominee).await? };
-    let subject = if oneself { entity.mine } else { union(&held) };
-    let facts = AuthorizeFacts { sought: Relations::PIC, subject, subject_is_actor: oneself, ..entity.facts(work, Action::PicNominate) };
-    let allowed = authority::authorize(work, entity_id, &facts)?;
-    if entity.row.pic_id.as_deref() == Some(nominee) {
-        return Err(Refusal::Conflict { code: "relation_held", detail: "that person is the pic already" });
+
+    async fn run(&self, work: &mut Work) -> Result<PicView, Refusal> {
+        let Self { entity_id, input } = self;
+        let entity = load(work, entity_id).await?;
+        let nominee = input.user_id.as_str();
+        let oneself = nominee == work.actor().user_id;
+        if oneself && entity.row.nominee_id.as_deref() == Some(nominee) {
+            return accept(work, &entity).await;
+        }
+        let held = if oneself {
+            Vec::new()
+        } else {
+            store::relations_of(&work.app.store, entity_id, nominee).await?
+        };
+        let subject = if oneself { entity.mine } else { union(&held) };
+        let facts = AuthorizeFacts {
+            sought: Relations::PIC,
+            subject,
+            subject_is_actor: oneself,
+            ..entity.facts(work, Action::PicNominate)
+        };
+        let allowed = authority::authorize(work, entity_id, &facts)?;
+        if entity.row.pic_id.as_deref() == Some(nominee) {
+            return Err(Refusal::Conflict {
+                code: "relation_held",
+                detail: "that person is the pic already",
+            });
+        }
+        if allowed.obliges(Obligation::AcceptAtOnce) {
+            return install(work, &entity).await;
+        }
+        work.merge(
+            store::entity_key(entity_id),
+            &json!({"nominee_id": nominee}),
+        )?;
+        let event = Event::new(EventKind::PicNominated, json!({"entity_id": entity_id}));
+        work.append(
+            entity_id,
+            event.private("nominee", json!({"user_id": nominee})),
+        )?;
+        Ok(PicView {
+            entity_id: entity_id.to_owned(),
+            status: PicStatus::Nominated,
+            pic_id: entity.row.pic_id,
+            nominee_id: Some(nominee.to_owned()),
+        })
     }
-    if allowed.obliges(Obligation::AcceptAtOnce) {
-        return install(work, &entity).await;
-    }
-    work.merge(store::entity_key(entity_id), &json!({"nominee_id": nominee}))?;
-    let event = Event::new(EventKind::PicNominated, json!({"entity_id": entity_id}));
-    work.append(entity_id, event.private("nominee", json!({"user_id": nominee})))?;
-    Ok(PicView { entity_id: entity_id.to_owned(), status: PicStatus::Nominated, pic_id: entity.row.pic_id, nominee_id: Some(nominee.to_owned()) })
 }
 
 async fn accept(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
@@ -66,14 +100,34 @@ async fn accept(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
 /// The actor becomes the pic; the former one, if there is one, ceases to be.
 async fn install(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
     if let Some(former) = &entity.row.pic_id {
-        let row = store::relations_of(&work.app.store, entity.id(), former).await?.into_iter().find(|row| row.flag() == Relations::PIC);
+        let row = store::relations_of(&work.app.store, entity.id(), former)
+            .await?
+            .into_iter()
+            .find(|row| row.flag() == Relations::PIC);
         if let Some(row) = row {
             finish(work, entity, row)?;
         }
     }
     let actor = work.actor().clone();
-    begin(work, entity, &actor.user_id, &actor.username, Relations::PIC)?;
-    work.append(entity.id(), Event::new(EventKind::PicAccepted, json!({"entity_id": entity.id()})))?;
-    work.merge(store::entity_key(entity.id()), &json!({"pic_id": actor.user_id, "nominee_id": null}))?;
-    Ok(PicView { entity_id: entity.id().to_owned(), status: PicStatus::Accepted, pic_id: Some(actor.user_id), nominee_id: None })
+    begin(
+        work,
+        entity,
+        &actor.user_id,
+        &actor.username,
+        Relations::PIC,
+    )?;
+    work.append(
+        entity.id(),
+        Event::new(EventKind::PicAccepted, json!({"entity_id": entity.id()})),
+    )?;
+    work.merge(
+        store::entity_key(entity.id()),
+        &json!({"pic_id": actor.user_id, "nominee_id": null}),
+    )?;
+    Ok(PicView {
+        entity_id: entity.id().to_owned(),
+        status: PicStatus::Accepted,
+        pic_id: Some(actor.user_id),
+        nominee_id: None,
+    })
 }

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::store::{self, RelationRow};
-use super::{Entity, authority, load};
+use super::{At, Entity, authority, load};
 use crate::clock::Millis;
+use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::words::UserId;
 
@@ -49,73 +51,169 @@ pub struct RelationView {
 
 impl From<RelationRow> for RelationView {
     fn from(row: RelationRow) -> Self {
-        let RelationRow { entity_id, user_id, username, relation, since_ms, until_ms } = row;
-        Self { entity_id, user_id, username, relation, since_ms, until_ms }
+        let RelationRow {
+            entity_id,
+            user_id,
+            username,
+            relation,
+            since_ms,
+            until_ms,
+        } = row;
+        Self {
+            entity_id,
+            user_id,
+            username,
+            relation,
+            since_ms,
+            until_ms,
+        }
     }
 }
 
 /// All the relations of some rows.
 pub fn union(rows: &[RelationRow]) -> Relations {
-    rows.iter().fold(Relations::empty(), |all, row| all | row.flag())
+    rows.iter()
+        .fold(Relations::empty(), |all, row| all | row.flag())
 }
 
 /// Which action asks for a relation for oneself; the others are given, not taken.
 fn action_for(relation: Relations) -> Action {
-    match relation {
-        Relations::SAKSI => Action::CoWitness,
-        Relations::PARTICIPANT => Action::Participate,
-        Relations::VERIFIKATOR => Action::StandAsVerifikator,
-        _ => Action::Appoint,
-    }
+    let taken = [
+        (Relations::SAKSI, Action::CoWitness),
+        (Relations::PARTICIPANT, Action::Participate),
+        (Relations::VERIFIKATOR, Action::StandAsVerifikator),
+    ];
+    taken
+        .into_iter()
+        .find(|(each, _)| *each == relation)
+        .map_or(Action::Appoint, |(_, action)| action)
 }
 
 /// The actor, or the person the actor appoints, becomes something to the entity.
-pub async fn take(work: &mut Work, entity_id: &str, input: &Take) -> Result<RelationView, Refusal> {
-    let entity = load(work, entity_id).await?;
-    let sought = input.relation.0;
-    let subject_id = input.user_id.as_ref().map_or_else(|| work.actor().user_id.clone(), |id| id.as_str().to_owned());
-    let for_oneself = subject_id == work.actor().user_id;
-    let held = if for_oneself { Vec::new() } else { store::relations_of(&work.app.store, entity_id, &subject_id).await? };
-    let subject = if for_oneself { entity.mine } else { union(&held) };
-    let action = if for_oneself { action_for(sought) } else { Action::Appoint };
-    let facts = AuthorizeFacts { sought, subject, subject_is_actor: for_oneself, ..entity.facts(work, action) };
-    authority::authorize(work, entity_id, &facts)?;
-    if subject.contains(sought) {
-        return Err(Refusal::Conflict { code: "relation_held", detail: "that relation is held already" });
+impl Command for At<Take> {
+    type Output = RelationView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
     }
-    let username = if for_oneself {
-        work.actor().username.clone()
-    } else {
-        held.first().map(|row| row.username.clone()).ok_or(Refusal::NotFound("person with a relation to this entity"))?
-    };
-    begin(work, &entity, &subject_id, &username, sought).map(RelationView::from)
+
+    async fn run(&self, work: &mut Work) -> Result<RelationView, Refusal> {
+        let Self { entity_id, input } = self;
+        let entity = load(work, entity_id).await?;
+        let sought = input.relation.0;
+        let subject_id = input
+            .user_id
+            .as_ref()
+            .map_or_else(|| work.actor().user_id.clone(), |id| id.as_str().to_owned());
+        let for_oneself = subject_id == work.actor().user_id;
+        let held = if for_oneself {
+            Vec::new()
+        } else {
+            store::relations_of(&work.app.store, entity_id, &subject_id).await?
+        };
+        let subject = if for_oneself {
+            entity.mine
+        } else {
+            union(&held)
+        };
+        let action = if for_oneself {
+            action_for(sought)
+        } else {
+            Action::Appoint
+        };
+        let facts = AuthorizeFacts {
+            sought,
+            subject,
+            subject_is_actor: for_oneself,
+            ..entity.facts(work, action)
+        };
+        authority::authorize(work, entity_id, &facts)?;
+        if subject.contains(sought) {
+            return Err(Refusal::Conflict {
+                code: "relation_held",
+                detail: "that relation is held already",
+            });
+        }
+        let username = if for_oneself {
+            work.actor().username.clone()
+        } else {
+            held.first()
+                .map(|row| row.username.clone())
+                .ok_or(Refusal::NotFound("person with a relation to this entity"))?
+        };
+        begin(work, &entity, &subject_id, &username, sought).map(RelationView::from)
+    }
 }
 
 /// Records that a relation began.
-pub fn begin(work: &mut Work, entity: &Entity, user_id: &str, username: &str, relation: Relations) -> Result<RelationRow, Refusal> {
+pub fn begin(
+    work: &mut Work,
+    entity: &Entity,
+    user_id: &str,
+    username: &str,
+    relation: Relations,
+) -> Result<RelationRow, Refusal> {
     let row = RelationRow::begin(entity.id(), user_id, username, relation, work.now_ms());
     work.create(row.key(), &row)?;
-    let event = Event::new(EventKind::RelationStarted, json!({"entity_id": row.entity_id, "relation": row.relation}));
-    work.append(entity.id(), event.private("subject", json!({"user_id": user_id, "username": username})))?;
+    let event = Event::new(
+        EventKind::RelationStarted,
+        json!({"entity_id": row.entity_id, "relation": row.relation}),
+    );
+    work.append(
+        entity.id(),
+        event.private("subject", json!({"user_id": user_id, "username": username})),
+    )?;
     Ok(row)
 }
 
 /// The actor gives one of its own relations up.
-pub async fn end(work: &mut Work, entity_id: &str, relation: Relation) -> Result<RelationView, Refusal> {
-    let entity = load(work, entity_id).await?;
-    let facts = AuthorizeFacts { sought: relation.0, subject: entity.mine, subject_is_actor: true, ..entity.facts(work, Action::RelationEnd) };
-    authority::authorize(work, entity_id, &facts)?;
-    let user_id = work.actor().user_id.clone();
-    let row = store::relations_of(&work.app.store, entity_id, &user_id).await?.into_iter().find(|row| row.flag() == relation.0);
-    let row = row.ok_or(Refusal::NotFound("relation"))?;
-    finish(work, &entity, row).map(RelationView::from)
+impl Command for At<Relation> {
+    type Output = RelationView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
+    }
+
+    async fn run(&self, work: &mut Work) -> Result<RelationView, Refusal> {
+        let Self {
+            entity_id,
+            input: relation,
+        } = self;
+        let entity = load(work, entity_id).await?;
+        let facts = AuthorizeFacts {
+            sought: relation.0,
+            subject: entity.mine,
+            subject_is_actor: true,
+            ..entity.facts(work, Action::RelationEnd)
+        };
+        authority::authorize(work, entity_id, &facts)?;
+        let user_id = work.actor().user_id.clone();
+        let row = store::relations_of(&work.app.store, entity_id, &user_id)
+            .await?
+            .into_iter()
+            .find(|row| row.flag() == relation.0);
+        let row = row.ok_or(Refusal::NotFound("relation"))?;
+        finish(work, &entity, row).map(RelationView::from)
+    }
 }
 
 /// Records that a relation ended.
 pub fn finish(work: &mut Work, entity: &Entity, row: RelationRow) -> Result<RelationRow, Refusal> {
-    let ended = RelationRow { until_ms: Some(work.now_ms()), ..row };
+    let ended = RelationRow {
+        until_ms: Some(work.now_ms()),
+        ..row
+    };
     work.merge(ended.key(), &json!({"until_ms": ended.until_ms}))?;
-    let event = Event::new(EventKind::RelationEnded, json!({"entity_id": ended.entity_id, "relation": ended.relation}));
-    work.append(entity.id(), event.private("subject", json!({"user_id": ended.user_id, "username": ended.username})))?;
+    let event = Event::new(
+        EventKind::RelationEnded,
+        json!({"entity_id": ended.entity_id, "relation": ended.relation}),
+    );
+    work.append(
+        entity.id(),
+        event.private(
+            "subject",
+            json!({"user_id": ended.user_id, "username": ended.username}),
+        ),
+    )?;
     Ok(ended)
 }

@@ -5,21 +5,20 @@ use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::pic::{self, Nominate};
-use super::relations::{self, Relation, Take};
+use super::pic::Nominate;
+use super::relations::{Relation, Take};
 use super::view::{self, EntityView, PermissionsView};
-use super::{Share, share};
+use super::{At, Share};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::http::context::{CommandContext, ReadContext};
-use crate::http::valid::ValidJson;
 use crate::http::problem::Problem;
 use crate::http::refused;
-use crate::rulings::gate;
+use crate::http::valid::ValidJson;
 
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/entities", post(share_entity))
+        .route("/entities", post(share))
         .route("/entities/{id}", get(read))
         .route("/entities/{id}/relations", post(take))
         .route("/entities/{id}/relations/{relation}", delete(end))
@@ -28,30 +27,62 @@ pub fn routes() -> Router<App> {
         .route("/entities/{id}/stage", get(stage))
 }
 
-async fn share_entity(State(app): State<App>, context: CommandContext, ValidJson(body): ValidJson<Share>) -> Result<Answer, CommandError> {
-    let scope = format!("create:entity:{}", context.actor.user_id);
-    app.command(context, &scope, async |work| share(work, &body).await).await
+async fn share(
+    State(app): State<App>,
+    context: CommandContext,
+    ValidJson(body): ValidJson<Share>,
+) -> Result<Answer, CommandError> {
+    app.command(context, &body).await
 }
 
-async fn read(State(app): State<App>, context: ReadContext, Path(id): Path<String>) -> Result<Json<EntityView>, Problem> {
-    view::read(&app, &context, &id).await.map(Json).map_err(refused)
+async fn read(
+    State(app): State<App>,
+    context: ReadContext,
+    Path(id): Path<String>,
+) -> Result<Json<EntityView>, Problem> {
+    view::read(&app, &context, &id)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
-async fn take(State(app): State<App>, context: CommandContext, Path(id): Path<String>, ValidJson(body): ValidJson<Take>) -> Result<Answer, CommandError> {
-    app.command(context, &id, async |work| relations::take(work, &id, &body).await).await
+async fn take(
+    State(app): State<App>,
+    context: CommandContext,
+    Path(entity_id): Path<String>,
+    ValidJson(input): ValidJson<Take>,
+) -> Result<Answer, CommandError> {
+    app.command(context, &At { entity_id, input }).await
 }
 
-async fn end(State(app): State<App>, context: CommandContext, Path((id, word)): Path<(String, String)>) -> Result<Answer, Problem> {
-    let relation = Relation::try_from(word).map_err(|error| Problem::invalid_field("invalid_field", "relation", error.to_string()))?;
-    app.command(context, &id, async |work| relations::end(work, &id, relation).await).await.map_err(Problem::from)
+async fn end(
+    State(app): State<App>,
+    context: CommandContext,
+    Path((entity_id, word)): Path<(String, String)>,
+) -> Result<Answer, Problem> {
+    let input = Relation::try_from(word)
+        .map_err(|error| Problem::invalid_field("invalid_field", "relation", error.to_string()))?;
+    Ok(app.command(context, &At { entity_id, input }).await?)
 }
 
-async fn nominate(State(app): State<App>, context: CommandContext, Path(id): Path<String>, ValidJson(body): ValidJson<Nominate>) -> Result<Answer, CommandError> {
-    app.command(context, &id, async |work| pic::nominate(work, &id, &body).await).await
+async fn nominate(
+    State(app): State<App>,
+    context: CommandContext,
+    Path(entity_id): Path<String>,
+    ValidJson(input): ValidJson<Nominate>,
+) -> Result<Answer, CommandError> {
+    app.command(context, &At { entity_id, input }).await
 }
 
-async fn permissions(State(app): State<App>, context: ReadContext, Path(id): Path<String>) -> Result<Json<PermissionsView>, Problem> {
-    view::permissions(&app, &context, &id).await.map(Json).map_err(refused)
+async fn permissions(
+    State(app): State<App>,
+    context: ReadContext,
+    Path(id): Path<String>,
+) -> Result<Json<PermissionsView>, Problem> {
+    view::permissions(&app, &context, &id)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 /// Where the entity stands on its track.
@@ -65,10 +96,14 @@ struct WhereItStands {
     stages: Vec<gotong_engine::gate::StageDoc>,
 }
 
-async fn stage(State(app): State<App>, context: ReadContext, Path(id): Path<String>) -> Result<Json<WhereItStands>, Problem> {
+async fn stage(
+    State(app): State<App>,
+    context: ReadContext,
+    Path(id): Path<String>,
+) -> Result<Json<WhereItStands>, Problem> {
     let visible = view::visible(&app, &context, &id).await.map_err(refused)?;
     let row = visible.entity.row;
-    let stages = gate::stages(&app, row.track).map_err(refused)?;
+    let stages = app.tracks.stages(row.track).to_vec();
     Ok(Json(WhereItStands {
         entity_id: row.entity_id,
         track: row.track,

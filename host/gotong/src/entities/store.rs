@@ -37,7 +37,13 @@ pub struct RelationRow {
 }
 
 impl RelationRow {
-    pub fn begin(entity_id: &str, user_id: &str, username: &str, relation: Relations, since_ms: Millis) -> Self {
+    pub fn begin(
+        entity_id: &str,
+        user_id: &str,
+        username: &str,
+        relation: Relations,
+        since_ms: Millis,
+    ) -> Self {
         Self {
             entity_id: entity_id.to_owned(),
             user_id: user_id.to_owned(),
@@ -49,7 +55,15 @@ impl RelationRow {
     }
 
     pub fn key(&self) -> Key {
-        Key::parts("relation", (&self.entity_id, &self.user_id, &self.relation, self.since_ms))
+        Key::parts(
+            "relation",
+            (
+                &self.entity_id,
+                &self.user_id,
+                &self.relation,
+                self.since_ms,
+            ),
+        )
     }
 
     pub fn flag(&self) -> Relations {
@@ -62,7 +76,11 @@ pub fn entity_key(entity_id: &str) -> Key {
 }
 
 /// The entity, and what one person is to it now.
-pub async fn entity_for(store: &Store, entity_id: &str, user_id: &str) -> Result<(Option<EntityRow>, Vec<RelationRow>), StoreError> {
+pub async fn entity_for(
+    store: &Store,
+    entity_id: &str,
+    user_id: &str,
+) -> Result<(Option<EntityRow>, Vec<RelationRow>), StoreError> {
     let mut rows = store
         .read("SELECT * FROM $entity; SELECT * FROM $mine WHERE until_ms = NULL;")
         .bind_key("entity", entity_key(entity_id))
@@ -81,10 +99,17 @@ pub async fn people(store: &Store, entity_id: &str) -> Result<Vec<RelationRow>, 
 }
 
 /// What one person is to the entity now.
-pub async fn relations_of(store: &Store, entity_id: &str, user_id: &str) -> Result<Vec<RelationRow>, StoreError> {
+pub async fn relations_of(
+    store: &Store,
+    entity_id: &str,
+    user_id: &str,
+) -> Result<Vec<RelationRow>, StoreError> {
     let mut rows = store
         .read("SELECT * FROM $theirs WHERE until_ms = NULL;")
-        .bind_range("theirs", &KeyRange::prefix("relation", (entity_id, user_id)))
+        .bind_range(
+            "theirs",
+            &KeyRange::prefix("relation", (entity_id, user_id)),
+        )
         .await?;
     rows.take(0)
 }

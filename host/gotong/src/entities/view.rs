@@ -67,10 +67,17 @@ pub struct Visible {
 }
 
 /// Loads an entity for a reader; `NotFound` when the ruling keeps it out of sight.
-pub async fn visible(app: &App, context: &ReadContext, entity_id: &str) -> Result<Visible, Refusal> {
+pub async fn visible(
+    app: &App,
+    context: &ReadContext,
+    entity_id: &str,
+) -> Result<Visible, Refusal> {
     let (row, mine) = store::entity_for(&app.store, entity_id, context.caller.user_id()).await?;
     let row = row.ok_or(Refusal::NotFound("entity"))?;
-    let entity = Entity { row, mine: relations::union(&mine) };
+    let entity = Entity {
+        row,
+        mine: relations::union(&mine),
+    };
     let projection = projection(app, &entity, &context.caller, context.now_ms)?;
     if !projection.visible {
         return Err(Refusal::NotFound("entity"));
@@ -78,40 +85,91 @@ pub async fn visible(app: &App, context: &ReadContext, entity_id: &str) -> Resul
     Ok(Visible { entity, projection })
 }
 
-fn projection(app: &App, entity: &Entity, caller: &Caller, now_ms: Millis) -> Result<Projection, Refusal> {
+fn projection(
+    app: &App,
+    entity: &Entity,
+    caller: &Caller,
+    now_ms: Millis,
+) -> Result<Projection, Refusal> {
     let standing = authority::viewing(caller, &entity.matter(now_ms, caller.user_id()));
     rulings::peek(app, &ProjectFacts { standing })
 }
 
-pub async fn read(app: &App, context: &ReadContext, entity_id: &str) -> Result<EntityView, Refusal> {
+pub async fn read(
+    app: &App,
+    context: &ReadContext,
+    entity_id: &str,
+) -> Result<EntityView, Refusal> {
     let Visible { entity, projection } = visible(app, context, entity_id).await?;
     let people = store::people(&app.store, entity_id).await?;
     Ok(assemble(&entity, &people, &projection))
 }
 
 /// The view of the command's actor.
-pub fn of_command(work: &mut Work, entity: &Entity, people: &[RelationRow]) -> Result<EntityView, Refusal> {
-    let standing = authority::standing(work.actor(), work.context.trigger, &entity.matter(work.now_ms(), &work.actor().user_id));
+pub fn of_command(
+    work: &mut Work,
+    entity: &Entity,
+    people: &[RelationRow],
+) -> Result<EntityView, Refusal> {
+    let standing = authority::standing(
+        work.actor(),
+        work.context.trigger,
+        &entity.matter(work.now_ms(), &work.actor().user_id),
+    );
     let given = work.rule(entity.id(), &ProjectFacts { standing })?;
     Ok(assemble(entity, people, &given.ruling))
 }
 
-pub async fn permissions(app: &App, context: &ReadContext, entity_id: &str) -> Result<PermissionsView, Refusal> {
+pub async fn permissions(
+    app: &App,
+    context: &ReadContext,
+    entity_id: &str,
+) -> Result<PermissionsView, Refusal> {
     let Visible { entity, .. } = visible(app, context, entity_id).await?;
-    let standing = authority::viewing(&context.caller, &entity.matter(context.now_ms, context.caller.user_id()));
+    let standing = authority::viewing(
+        &context.caller,
+        &entity.matter(context.now_ms, context.caller.user_id()),
+    );
     let snapshot = match &entity.row.open_transition {
-        Some(transition_id) => crate::transitions::snapshot_of(app, transition_id, context.caller.user_id()).await?,
+        Some(transition_id) => {
+            crate::transitions::snapshot_of(app, transition_id, context.caller.user_id()).await?
+        }
         None => Relations::empty(),
     };
-    let actions = rulings::peek(app, &PermittedFacts { standing, snapshot, approvals: Relations::empty() })?;
-    Ok(PermissionsView { entity_id: entity_id.to_owned(), actions, your_relations: entity.mine })
+    let actions = rulings::peek(
+        app,
+        &PermittedFacts {
+            standing,
+            snapshot,
+            approvals: Relations::empty(),
+        },
+    )?;
+    Ok(PermissionsView {
+        entity_id: entity_id.to_owned(),
+        actions,
+        your_relations: entity.mine,
+    })
 }
 
 fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) -> EntityView {
-    let EntityRow { entity_id, track, stage, title, text, scope_id, privacy_level, author_id, author_username, .. } = entity.row.clone();
+    let EntityRow {
+        entity_id,
+        track,
+        stage,
+        title,
+        text,
+        scope_id,
+        privacy_level,
+        author_id,
+        author_username,
+        ..
+    } = entity.row.clone();
     let shown = projection.fields;
     let show = |field: Fields| shown.contains(field);
-    let pic = people.iter().find(|row| row.flag() == Relations::PIC).map(person);
+    let pic = people
+        .iter()
+        .find(|row| row.flag() == Relations::PIC)
+        .map(person);
     // Whoever the author is stays hidden in the list of people too.
     let listed = |row: &&RelationRow| show(Fields::AUTHOR) || row.user_id != author_id;
     EntityView {
@@ -123,12 +181,23 @@ fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) ->
         text: show(Fields::TEXT).then_some(text),
         scope_id: show(Fields::SCOPE).then_some(scope_id),
         people: show(Fields::PEOPLE).then(|| {
-            let here = |row: &RelationRow| PersonHere { person: person(row), relation: row.relation.clone(), since_ms: row.since_ms };
+            let here = |row: &RelationRow| PersonHere {
+                person: person(row),
+                relation: row.relation.clone(),
+                since_ms: row.since_ms,
+            };
             people.iter().filter(listed).map(here).collect()
         }),
-        pic: pic.filter(|pic| show(Fields::PEOPLE) && (show(Fields::AUTHOR) || pic.user_id != author_id)),
-        author: show(Fields::AUTHOR).then_some(Person { user_id: author_id, username: author_username }),
-        open_transition: show(Fields::TIMELINE).then(|| entity.row.open_transition.clone()).flatten(),
+        pic: pic.filter(|pic| {
+            show(Fields::PEOPLE) && (show(Fields::AUTHOR) || pic.user_id != author_id)
+        }),
+        author: show(Fields::AUTHOR).then_some(Person {
+            user_id: author_id,
+            username: author_username,
+        }),
+        open_transition: show(Fields::TIMELINE)
+            .then(|| entity.row.open_transition.clone())
+            .flatten(),
         created_at_ms: entity.row.created_at_ms,
         stage_since_ms: entity.row.stage_since_ms,
         your_relations: entity.mine,
@@ -138,5 +207,8 @@ fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) ->
 }
 
 fn person(row: &RelationRow) -> Person {
-    Person { user_id: row.user_id.clone(), username: row.username.clone() }
+    Person {
+        user_id: row.user_id.clone(),
+        username: row.username.clone(),
+    }
 }

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Millis;
+use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities;
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::words::{Id, Text, WitnessName};
 use store::EvidenceRow;
@@ -98,31 +100,61 @@ struct Checked {
     warnings: Vec<String>,
 }
 
-pub async fn submit(work: &mut Work, input: &Submit) -> Result<EvidenceView, Refusal> {
-    let entity = entities::load(work, input.entity_id.as_str()).await?;
-    entity.authorize(work, Action::EvidenceSubmit)?;
-    let Checked { observed_at_ms, data, warnings } = check(input, work.now_ms())?;
-    let row = EvidenceRow {
-        evidence_id: work.mint(),
-        entity_id: entity.id().to_owned(),
-        evidence_type: input.evidence_type,
-        observed_at_ms,
-        data,
-        warnings,
-        submitted_by: work.actor().user_id.clone(),
-        at_ms: work.now_ms(),
-    };
-    work.create(store::key(&row.entity_id, &row.evidence_id), &row)?;
-    let public = json!({
-        "entity_id": row.entity_id,
-        "evidence_id": row.evidence_id,
-        "evidence_type": row.evidence_type,
-        "observed_at_ms": row.observed_at_ms,
-        "warnings": row.warnings,
-    });
-    work.append(entity.id(), Event::new(EventKind::EvidenceSubmitted, public).private("data", &row.data))?;
-    let EvidenceRow { evidence_id, entity_id, evidence_type, observed_at_ms, warnings, at_ms, .. } = row;
-    Ok(EvidenceView { evidence_id, entity_id, evidence_type, observed_at_ms, warnings, at_ms })
+impl Command for Submit {
+    type Output = EvidenceView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.as_str().to_owned()
+    }
+
+    async fn run(&self, work: &mut Work) -> Result<EvidenceView, Refusal> {
+        let entity = entities::load(work, self.entity_id.as_str()).await?;
+        entity.authorize(work, Action::EvidenceSubmit)?;
+        let Checked {
+            observed_at_ms,
+            data,
+            warnings,
+        } = check(self, work.now_ms())?;
+        let row = EvidenceRow {
+            evidence_id: work.mint(),
+            entity_id: entity.id().to_owned(),
+            evidence_type: self.evidence_type,
+            observed_at_ms,
+            data,
+            warnings,
+            submitted_by: work.actor().user_id.clone(),
+            at_ms: work.now_ms(),
+        };
+        work.create(store::key(&row.entity_id, &row.evidence_id), &row)?;
+        let public = json!({
+            "entity_id": row.entity_id,
+            "evidence_id": row.evidence_id,
+            "evidence_type": row.evidence_type,
+            "observed_at_ms": row.observed_at_ms,
+            "warnings": row.warnings,
+        });
+        work.append(
+            entity.id(),
+            Event::new(EventKind::EvidenceSubmitted, public).private("data", &row.data),
+        )?;
+        let EvidenceRow {
+            evidence_id,
+            entity_id,
+            evidence_type,
+            observed_at_ms,
+            warnings,
+            at_ms,
+            ..
+        } = row;
+        Ok(EvidenceView {
+            evidence_id,
+            entity_id,
+            evidence_type,
+            observed_at_ms,
+            warnings,
+            at_ms,
+        })
+    }
 }
 
 fn check(input: &Submit, now_ms: Millis) -> Result<Checked, Refusal> {
@@ -141,28 +173,53 @@ fn gps(proof: GpsVerification, now_ms: Millis) -> Result<Checked, Refusal> {
     if !within(proof.lon, 180.0) {
         return Err(invalid("lon", "is not within -180 to 180"));
     }
-    if proof.accuracy_m.is_some_and(|metres| !(0.0..=1_000_000.0).contains(&metres)) {
+    if proof
+        .accuracy_m
+        .is_some_and(|metres| !(0.0..=1_000_000.0).contains(&metres))
+    {
         return Err(invalid("accuracy_m", "is not a distance in metres"));
     }
-    let inexact = proof.accuracy_m.is_some_and(|metres| metres > GOOD_ACCURACY_M);
-    let warnings = if inexact { vec!["gps_accuracy_over_100_m".to_owned()] } else { Vec::new() };
-    Ok(Checked { observed_at_ms: observed_at(proof.timestamp, now_ms)?, data: json!(proof), warnings })
+    let inexact = proof
+        .accuracy_m
+        .is_some_and(|metres| metres > GOOD_ACCURACY_M);
+    let warnings = if inexact {
+        vec!["gps_accuracy_over_100_m".to_owned()]
+    } else {
+        Vec::new()
+    };
+    Ok(Checked {
+        observed_at_ms: observed_at(proof.timestamp, now_ms)?,
+        data: json!(proof),
+        warnings,
+    })
 }
 
 fn witnesses(proof: WitnessAttestation, now_ms: Millis) -> Result<Checked, Refusal> {
     if !(1..=MOST_WITNESSES).contains(&proof.witnesses.len()) {
         return Err(invalid("witnesses", "names no witness, or more than 10"));
     }
-    Ok(Checked { observed_at_ms: observed_at(proof.timestamp, now_ms)?, data: json!(proof), warnings: Vec::new() })
+    Ok(Checked {
+        observed_at_ms: observed_at(proof.timestamp, now_ms)?,
+        data: json!(proof),
+        warnings: Vec::new(),
+    })
 }
 
 fn observed_at(timestamp: Timestamp, now_ms: Millis) -> Result<Millis, Refusal> {
     let at_ms = timestamp.as_millisecond();
     if at_ms > now_ms {
-        return Err(Refusal::Invalid { code: "evidence_in_the_future", field: "timestamp", detail: "lies in the future".into() });
+        return Err(Refusal::Invalid {
+            code: "evidence_in_the_future",
+            field: "timestamp",
+            detail: "lies in the future".into(),
+        });
     }
     if now_ms - at_ms > OLDEST_MS {
-        return Err(Refusal::Invalid { code: "evidence_too_old", field: "timestamp", detail: "is more than 30 days ago".into() });
+        return Err(Refusal::Invalid {
+            code: "evidence_too_old",
+            field: "timestamp",
+            detail: "is more than 30 days ago".into(),
+        });
     }
     Ok(at_ms)
 }
@@ -172,7 +229,11 @@ fn merged(input: &Submit) -> Result<Map<String, Value>, Refusal> {
     let mut fields = input.evidence_data.clone();
     for (name, value) in &input.proof {
         if fields.get(name).is_some_and(|other| other != value) {
-            return Err(Refusal::Invalid { code: "invalid_field", field: "proof", detail: format!("`{name}` says something else in evidence_data") });
+            return Err(Refusal::Invalid {
+                code: "invalid_field",
+                field: "proof",
+                detail: format!("`{name}` says something else in evidence_data"),
+            });
         }
         fields.insert(name.clone(), value.clone());
     }
@@ -183,13 +244,29 @@ fn parse<T: serde::de::DeserializeOwned>(fields: Value) -> Result<T, Refusal> {
     serde_path_to_error::deserialize(fields).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner().to_string();
-        let code = if inner.starts_with("unknown field") { "unknown_field" } else { "invalid_field" };
-        Refusal::Invalid { code, field: "proof", detail: if path == "." { inner } else { format!("`{path}`: {inner}") } }
+        let code = if inner.starts_with("unknown field") {
+            "unknown_field"
+        } else {
+            "invalid_field"
+        };
+        Refusal::Invalid {
+            code,
+            field: "proof",
+            detail: if path == "." {
+                inner
+            } else {
+                format!("`{path}`: {inner}")
+            },
+        }
     })
 }
 
 fn invalid(field: &'static str, detail: &str) -> Refusal {
-    Refusal::Invalid { code: "invalid_field", field, detail: detail.to_owned() }
+    Refusal::Invalid {
+        code: "invalid_field",
+        field,
+        detail: detail.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -199,7 +276,9 @@ mod tests {
     const NOW_MS: Millis = 1_700_000_000_000;
 
     fn gps_at(timestamp: &str, lat: f64, lon: f64) -> Result<Checked, Refusal> {
-        check_json(json!({"entity_id": "e", "evidence_type": "gps_verification", "evidence_data": {"lat": lat, "lon": lon}, "proof": {"timestamp": timestamp}}))
+        check_json(
+            json!({"entity_id": "e", "evidence_type": "gps_verification", "evidence_data": {"lat": lat, "lon": lon}, "proof": {"timestamp": timestamp}}),
+        )
     }
 
     fn check_json(body: Value) -> Result<Checked, Refusal> {
@@ -210,8 +289,20 @@ mod tests {
     fn evidence_is_at_most_thirty_days_old_and_never_from_the_future() {
         assert!(gps_at("2023-11-14T22:13:20Z", 0.0, 0.0).is_ok());
         assert!(gps_at("2023-10-15T22:13:20Z", 0.0, 0.0).is_ok());
-        assert!(matches!(gps_at("2023-10-15T22:13:19Z", 0.0, 0.0), Err(Refusal::Invalid { code: "evidence_too_old", .. })));
-        assert!(matches!(gps_at("2023-11-14T22:13:21Z", 0.0, 0.0), Err(Refusal::Invalid { code: "evidence_in_the_future", .. })));
+        assert!(matches!(
+            gps_at("2023-10-15T22:13:19Z", 0.0, 0.0),
+            Err(Refusal::Invalid {
+                code: "evidence_too_old",
+                ..
+            })
+        ));
+        assert!(matches!(
+            gps_at("2023-11-14T22:13:21Z", 0.0, 0.0),
+            Err(Refusal::Invalid {
+                code: "evidence_in_the_future",
+                ..
+            })
+        ));
         assert!(gps_at("yesterday", 0.0, 0.0).is_err());
     }
 
@@ -226,16 +317,29 @@ mod tests {
 
     #[test]
     fn one_to_ten_witnesses_attest() {
-        let witness = json!({"witness_name": "Ibu Sari", "relationship": "peer", "statement": "I saw it"});
+        let witness =
+            json!({"witness_name": "Ibu Sari", "relationship": "peer", "statement": "I saw it"});
         let attest = |witnesses: Vec<Value>| {
-            check_json(json!({"entity_id": "e", "evidence_type": "witness_attestation", "proof": {"timestamp": "2023-11-14T22:13:20Z", "witnesses": witnesses}}))
+            check_json(
+                json!({"entity_id": "e", "evidence_type": "witness_attestation", "proof": {"timestamp": "2023-11-14T22:13:20Z", "witnesses": witnesses}}),
+            )
         };
         assert!(attest(vec![]).is_err());
         assert!(attest(vec![witness.clone()]).is_ok());
         assert!(attest(vec![witness.clone(); 10]).is_ok());
         assert!(attest(vec![witness; 11]).is_err());
-        assert!(attest(vec![json!({"witness_name": "", "relationship": "peer", "statement": ""})]).is_err());
-        assert!(attest(vec![json!({"witness_name": "A", "relationship": "cousin", "statement": ""})]).is_err());
+        assert!(
+            attest(vec![
+                json!({"witness_name": "", "relationship": "peer", "statement": ""})
+            ])
+            .is_err()
+        );
+        assert!(
+            attest(vec![
+                json!({"witness_name": "A", "relationship": "cousin", "statement": ""})
+            ])
+            .is_err()
+        );
     }
 
     #[test]

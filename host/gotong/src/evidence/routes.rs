@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 
-use super::{Submit, submit};
+use super::Submit;
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::http::context::CommandContext;
@@ -14,6 +14,10 @@ pub fn routes() -> Router<App> {
     Router::new().route("/evidence", post(create))
 }
 
-async fn create(State(app): State<App>, context: CommandContext, ValidJson(body): ValidJson<Submit>) -> Result<Answer, CommandError> {
-    app.command(context, body.entity_id.as_str(), async |work| submit(work, &body).await).await
+async fn create(
+    State(app): State<App>,
+    context: CommandContext,
+    ValidJson(body): ValidJson<Submit>,
+) -> Result<Answer, CommandError> {
+    app.command(context, &body).await
 }

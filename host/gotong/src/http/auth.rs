@@ -39,12 +39,19 @@ pub struct Actor {
 impl Actor {
     /// The host's own timers.
     pub fn system() -> Self {
-        Self { user_id: "system".into(), username: "system".into(), role: TokenRole::System }
+        Self {
+            user_id: "system".into(),
+            username: "system".into(),
+            role: TokenRole::System,
+        }
     }
 
     /// A person whose identity the token's issuer vouches for.
     pub fn is_verified(&self) -> bool {
-        matches!(self.role, TokenRole::User | TokenRole::Moderator | TokenRole::Admin)
+        matches!(
+            self.role,
+            TokenRole::User | TokenRole::Moderator | TokenRole::Admin
+        )
     }
 }
 
@@ -64,7 +71,8 @@ impl Caller {
     }
 
     pub fn role(&self) -> TokenRole {
-        self.actor().map_or(TokenRole::Anonymous, |actor| actor.role)
+        self.actor()
+            .map_or(TokenRole::Anonymous, |actor| actor.role)
     }
 
     pub fn is_verified(&self) -> bool {
@@ -96,14 +104,23 @@ impl Tokens {
             validation.set_issuer(&[&auth.issuer]);
             validation.set_audience(&[&auth.audience]);
             validation.validate_nbf = true;
-            validation.required_spec_claims = ["exp", "iss", "aud", "sub"].map(str::to_owned).into_iter().collect::<HashSet<_>>();
+            validation.required_spec_claims = ["exp", "iss", "aud", "sub"]
+                .map(str::to_owned)
+                .into_iter()
+                .collect::<HashSet<_>>();
             validation
         };
         let hs256 = auth.hs256_secret.as_ref().map(|secret| {
-            (DecodingKey::from_secret(secret.expose().as_bytes()), rules(Algorithm::HS256))
+            (
+                DecodingKey::from_secret(secret.expose().as_bytes()),
+                rules(Algorithm::HS256),
+            )
         });
         let eddsa = match &auth.eddsa_public_key_pem {
-            Some(pem) => Some((DecodingKey::from_ed_pem(pem.as_bytes()).map_err(TokenKeyError::PublicKey)?, rules(Algorithm::EdDSA))),
+            Some(pem) => Some((
+                DecodingKey::from_ed_pem(pem.as_bytes()).map_err(TokenKeyError::PublicKey)?,
+                rules(Algorithm::EdDSA),
+            )),
             None => None,
         };
         Ok(Self { hs256, eddsa })
@@ -111,35 +128,71 @@ impl Tokens {
 
     /// The caller behind an `Authorization` header, absent or not.
     pub fn caller(&self, header: Option<&str>) -> Result<Caller, Problem> {
-        let Some(header) = header else { return Ok(Caller::Anonymous) };
+        let Some(header) = header else {
+            return Ok(Caller::Anonymous);
+        };
         let token = header
             .split_once(' ')
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
-            .ok_or_else(|| Problem::unauthorized("token_invalid", "the Authorization header is not `Bearer TOKEN`"))?;
+            .ok_or_else(|| {
+                Problem::unauthorized(
+                    "token_invalid",
+                    "the Authorization header is not `Bearer TOKEN`",
+                )
+            })?;
         self.actor(token).map(Caller::Known)
     }
 
     fn actor(&self, token: &str) -> Result<Actor, Problem> {
-        let invalid = || Problem::unauthorized("token_invalid", "the token is not one this host accepts");
+        let invalid =
+            || Problem::unauthorized("token_invalid", "the token is not one this host accepts");
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
         let (key, rules) = match header.alg {
             Algorithm::HS256 => self.hs256.as_ref(),
             Algorithm::EdDSA => self.eddsa.as_ref(),
             _ => None,
         }
-        .ok_or_else(|| Problem::unauthorized("token_algorithm", "the token is signed with an algorithm this host does not accept"))?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, rules).map_err(|error| match error.kind() {
-            ErrorKind::ExpiredSignature => Problem::unauthorized("token_expired", "the token has expired: get a new one"),
-            _ => invalid(),
+        .ok_or_else(|| {
+            Problem::unauthorized(
+                "token_algorithm",
+                "the token is signed with an algorithm this host does not accept",
+            )
         })?;
-        let Claims { sub, username, role, .. } = claims.claims;
-        let usable = |name: &str| !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, key, rules).map_err(|error| {
+                match error.kind() {
+                    ErrorKind::ExpiredSignature => Problem::unauthorized(
+                        "token_expired",
+                        "the token has expired: get a new one",
+                    ),
+                    _ => invalid(),
+                }
+            })?;
+        let Claims {
+            sub,
+            username,
+            role,
+            ..
+        } = claims.claims;
+        let usable = |name: &str| {
+            !name.is_empty()
+                && name.chars().count() <= LONGEST_NAME
+                && !name.chars().any(char::is_control)
+        };
         // `system` is the host itself: no token from outside may speak for it.
-        if !usable(&sub) || !usable(&username) || role == TokenRole::System || sub == Actor::system().user_id {
+        if !usable(&sub)
+            || !usable(&username)
+            || role == TokenRole::System
+            || sub == Actor::system().user_id
+        {
             return Err(invalid());
         }
-        Ok(Actor { user_id: sub, username, role })
+        Ok(Actor {
+            user_id: sub,
+            username,
+            role,
+        })
     }
 }
 
@@ -157,7 +210,12 @@ pub enum TokenKeyError {
 }
 
 /// Signs a token with the shared secret, as `gotong token` prints it.
-pub fn sign(auth: &Auth, secret: &Secret, actor: &Actor, ttl_s: u64) -> Result<String, TokenKeyError> {
+pub fn sign(
+    auth: &Auth,
+    secret: &Secret,
+    actor: &Actor,
+    ttl_s: u64,
+) -> Result<String, TokenKeyError> {
     if actor.role == TokenRole::System {
         return Err(TokenKeyError::Role(actor.role));
     }
@@ -171,6 +229,10 @@ pub fn sign(auth: &Auth, secret: &Secret, actor: &Actor, ttl_s: u64) -> Result<S
         exp: now_s.saturating_add(ttl_s),
         iat: Some(now_s),
     };
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(secret.expose().as_bytes()))
-        .map_err(TokenKeyError::Signing)
+    jsonwebtoken::encode(
+        &Header::new(Algorithm::HS256),
+        &claims,
+        &EncodingKey::from_secret(secret.expose().as_bytes()),
+    )
+    .map_err(TokenKeyError::Signing)
 }

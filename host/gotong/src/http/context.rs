@@ -70,13 +70,30 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let context = request_context(parts)?;
         let Caller::Known(actor) = context.caller else {
-            return Err(Problem::unauthorized("token_required", "this request changes something: send `Authorization: Bearer TOKEN`"));
+            return Err(Problem::unauthorized(
+                "token_required",
+                "this request changes something: send `Authorization: Bearer TOKEN`",
+            ));
         };
         let request_id = context.request_id.ok_or_else(|| {
             Problem::bad_request("request_id_required", "a write needs an `Idempotency-Key` header (or X-Request-Id): 8-128 characters of A-Z a-z 0-9 _ : . -")
         })?;
-        let RequestContext { correlation_id, request_digest, now_ms, success, .. } = context;
-        Ok(Self { actor, request_id, correlation_id, request_digest, now_ms, trigger: Trigger::UserAction, success })
+        let RequestContext {
+            correlation_id,
+            request_digest,
+            now_ms,
+            success,
+            ..
+        } = context;
+        Ok(Self {
+            actor,
+            request_id,
+            correlation_id,
+            request_digest,
+            now_ms,
+            trigger: Trigger::UserAction,
+            success,
+        })
     }
 }
 
@@ -90,21 +107,30 @@ impl<S: Send + Sync> FromRequestParts<S> for ReadContext {
 }
 
 fn request_context(parts: &Parts) -> Result<RequestContext, Problem> {
-    parts.extensions.get::<RequestContext>().cloned().ok_or_else(|| {
-        tracing::error!("a route stands outside the request middleware");
-        Problem::internal()
-    })
+    parts
+        .extensions
+        .get::<RequestContext>()
+        .cloned()
+        .ok_or_else(|| {
+            tracing::error!("a route stands outside the request middleware");
+            Problem::internal()
+        })
 }
 
 /// Makes the context, keeps the limits, answers with both ids, and logs the request once.
 pub async fn middleware(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let ids = Ids::of(request.headers());
-    let correlation_id = ids.as_ref().map_or_else(|_| mint(), |ids| ids.correlation_id.clone());
+    let correlation_id = ids
+        .as_ref()
+        .map_or_else(|_| mint(), |ids| ids.correlation_id.clone());
     let span = tracing::info_span!("request", %correlation_id);
     async {
         let method = request.method().clone();
-        let route = request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
         let request_id = ids.as_ref().ok().and_then(|ids| ids.request_id.clone());
         let response = match ids {
             Ok(ids) => serve(&app, ids, request, next).await,
@@ -127,32 +153,54 @@ async fn serve(app: &App, ids: Ids, request: Request, next: Next) -> Response {
             Err(problem) => problem.into_response(),
         }
     };
-    tokio::time::timeout(limit, within).await.unwrap_or_else(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "request_timeout", "the request took too long; send it again with the same Idempotency-Key")
+    tokio::time::timeout(limit, within)
+        .await
+        .unwrap_or_else(|_| {
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "request_timeout",
+                "the request took too long; send it again with the same Idempotency-Key",
+            )
             .retry_after(1)
             .into_response()
-    })
+        })
 }
 
 async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Problem> {
     let authorization = match request.headers().get(header::AUTHORIZATION) {
-        Some(value) => Some(value.to_str().map_err(|_| Problem::unauthorized("token_invalid", "the Authorization header is not text"))?),
+        Some(value) => Some(value.to_str().map_err(|_| {
+            Problem::unauthorized("token_invalid", "the Authorization header is not text")
+        })?),
         None => None,
     };
     let caller = app.tokens.caller(authorization)?;
     let (mut parts, body) = request.into_parts();
-    let bytes = to_bytes(body, app.config.limits.body_bytes).await.map_err(|_| {
-        let limit = app.config.limits.body_bytes;
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("the body is larger than {limit} bytes, or was cut off"))
-    })?;
+    let bytes = to_bytes(body, app.config.limits.body_bytes)
+        .await
+        .map_err(|_| {
+            let limit = app.config.limits.body_bytes;
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                format!("the body is larger than {limit} bytes, or was cut off"),
+            )
+        })?;
     let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     let context = RequestContext {
         caller,
         request_id: ids.request_id,
         correlation_id: ids.correlation_id,
-        request_digest: if is_read { String::new() } else { request_digest(&parts.method, parts.uri.path(), &bytes) },
+        request_digest: if is_read {
+            String::new()
+        } else {
+            request_digest(&parts.method, parts.uri.path(), &bytes)
+        },
         now_ms: app.clock.now_ms(),
-        success: if parts.method == Method::POST { StatusCode::CREATED } else { StatusCode::OK },
+        success: if parts.method == Method::POST {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        },
     };
     parts.extensions.insert(context);
     parts.extensions.insert(BodyBytes(bytes.clone()));
@@ -184,23 +232,41 @@ impl Ids {
         if let (Some(key), Some(alias)) = (&key, &alias)
             && key != alias
         {
-            return Err(Problem::bad_request("request_id_invalid", "Idempotency-Key and X-Request-Id are the same thing here, but they differ"));
+            return Err(Problem::bad_request(
+                "request_id_invalid",
+                "Idempotency-Key and X-Request-Id are the same thing here, but they differ",
+            ));
         }
         let request_id = key.or(alias);
         if let Some(id) = &request_id {
             if id.starts_with(TIMER_PREFIX) {
-                return Err(Problem::bad_request("request_id_reserved", format!("keys that begin with `{TIMER_PREFIX}` are the host's own")));
+                return Err(Problem::bad_request(
+                    "request_id_reserved",
+                    format!("keys that begin with `{TIMER_PREFIX}` are the host's own"),
+                ));
             }
             if !(8..=128).contains(&id.len()) || !id.bytes().all(is_id_byte) {
-                return Err(Problem::bad_request("request_id_invalid", "an Idempotency-Key has 8-128 characters of A-Z a-z 0-9 _ : . -"));
+                return Err(Problem::bad_request(
+                    "request_id_invalid",
+                    "an Idempotency-Key has 8-128 characters of A-Z a-z 0-9 _ : . -",
+                ));
             }
         }
-        let correlation_id = match header_text(headers, &X_CORRELATION_ID, "correlation_id_invalid")? {
-            Some(id) if (4..=128).contains(&id.len()) && id.bytes().all(is_id_byte) => id,
-            Some(_) => return Err(Problem::bad_request("correlation_id_invalid", "an X-Correlation-Id has 4-128 characters of A-Z a-z 0-9 _ : . -")),
-            None => mint(),
-        };
-        Ok(Self { request_id, correlation_id })
+        let correlation_id =
+            match header_text(headers, &X_CORRELATION_ID, "correlation_id_invalid")? {
+                Some(id) if (4..=128).contains(&id.len()) && id.bytes().all(is_id_byte) => id,
+                Some(_) => {
+                    return Err(Problem::bad_request(
+                        "correlation_id_invalid",
+                        "an X-Correlation-Id has 4-128 characters of A-Z a-z 0-9 _ : . -",
+                    ));
+                }
+                None => mint(),
+            };
+        Ok(Self {
+            request_id,
+            correlation_id,
+        })
     }
 }
 
@@ -208,12 +274,23 @@ fn is_id_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte)
 }
 
-fn header_text(headers: &HeaderMap, name: &HeaderName, code: &str) -> Result<Option<String>, Problem> {
+fn header_text(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    code: &str,
+) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Problem::bad_request(code, format!("the header `{name}` is not plain text")))?;
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| {
+        Problem::bad_request(code, format!("the header `{name}` is not plain text"))
+    })?;
     if values.next().is_some() {
-        return Err(Problem::bad_request(code, format!("the header `{name}` stands there more than once")));
+        return Err(Problem::bad_request(
+            code,
+            format!("the header `{name}` stands there more than once"),
+        ));
     }
     Ok(Some(text.to_owned()))
 }
@@ -223,14 +300,23 @@ fn mint() -> String {
 }
 
 /// Puts both ids on the answer, and into its problem document if it is one.
-fn signed_off(mut response: Response, request_id: Option<String>, correlation_id: &str) -> Response {
+fn signed_off(
+    mut response: Response,
+    request_id: Option<String>,
+    correlation_id: &str,
+) -> Response {
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = request_id.clone();
         problem.correlation_id = Some(correlation_id.to_owned());
         let headers = std::mem::take(response.headers_mut());
         response = problem.into_response();
         response.extensions_mut().remove::<Problem>();
-        response.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(|(name, _)| name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE));
+        response.headers_mut().extend(
+            headers
+                .into_iter()
+                .filter_map(|(name, value)| Some((name?, value)))
+                .filter(|(name, _)| name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE),
+        );
     }
     let mut put = |name: HeaderName, id: &str| {
         if let Ok(value) = HeaderValue::from_str(id) {

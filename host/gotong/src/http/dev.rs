@@ -6,8 +6,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::valid::ValidJson;
 use super::problem::Problem;
+use super::valid::ValidJson;
 use crate::app::App;
 use crate::clock::Millis;
 
@@ -31,16 +31,30 @@ pub fn routes() -> Router<App> {
     Router::new().route("/dev/clock", post(advance))
 }
 
-async fn advance(State(app): State<App>, ValidJson(body): ValidJson<Advance>) -> Result<Json<Now>, Problem> {
+async fn advance(
+    State(app): State<App>,
+    ValidJson(body): ValidJson<Advance>,
+) -> Result<Json<Now>, Problem> {
     if !app.store.is_embedded() {
-        return Err(Problem::new(StatusCode::CONFLICT, "clock_is_shared", "other hosts share this store: its clock cannot be moved from here"));
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "clock_is_shared",
+            "other hosts share this store: its clock cannot be moved from here",
+        ));
     }
     if body.advance_ms > FURTHEST_MS {
-        return Err(Problem::invalid_field("invalid_field", "advance_ms", format!("at most {FURTHEST_MS} ms at once")));
+        return Err(Problem::invalid_field(
+            "invalid_field",
+            "advance_ms",
+            format!("at most {FURTHEST_MS} ms at once"),
+        ));
     }
     let now_ms = app.clock.advance(body.advance_ms);
     let timers_run = app.run_due_jobs().await.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "due timers could not be run");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "due timers could not be run"
+        );
         Problem::internal()
     })?;
     Ok(Json(Now { now_ms, timers_run }))

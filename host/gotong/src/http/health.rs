@@ -10,7 +10,9 @@ use super::problem::Problem;
 use crate::app::App;
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
 }
 
 async fn live() -> Json<Value> {
@@ -19,8 +21,16 @@ async fn live() -> Json<Value> {
 
 async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.store.head("health").await.map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "the store does not answer");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the store does not answer").retry_after(1)
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the store does not answer"
+        );
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            "the store does not answer",
+        )
+        .retry_after(1)
     })?;
     Ok(Json(json!({"status": "ready"})))
 }

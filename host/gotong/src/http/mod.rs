@@ -28,14 +28,21 @@ pub fn router(app: App) -> Router {
         .merge(evidence::routes::routes())
         .merge(rulings::routes::routes())
         .merge(ledger::routes::routes());
-    let mut router = Router::new().merge(health::routes()).nest("/v1", api.clone()).nest("/api/v1", api);
+    let mut router = Router::new()
+        .merge(health::routes())
+        .nest("/v1", api.clone())
+        .nest("/api/v1", api);
     if app.config.dev {
         router = router.merge(dev::routes());
     }
     router
         .fallback(|| async { Problem::not_found("route") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not answer to that method")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this route does not answer to that method",
+            )
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), context::middleware))

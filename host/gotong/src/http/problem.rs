@@ -72,12 +72,20 @@ impl Problem {
     }
 
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}, or it is not visible to you"))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("there is no such {what}, or it is not visible to you"),
+        )
     }
 
     pub fn invalid_field(code: &str, field: impl Into<String>, detail: impl Into<String>) -> Self {
         let (field, detail) = (field.into(), detail.into());
-        let whole = if field.is_empty() { detail.clone() } else { format!("`{field}`: {detail}") };
+        let whole = if field.is_empty() {
+            detail.clone()
+        } else {
+            format!("`{field}`: {detail}")
+        };
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, whole);
         problem.errors.push(FieldError { field, detail });
         problem
@@ -85,7 +93,11 @@ impl Problem {
 
     /// A fault of ours. The cause goes to the log with the correlation id, never to the client.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the host could not finish this request; nothing was changed by it")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the host could not finish this request; nothing was changed by it",
+        )
     }
 
     pub fn with_ruling(mut self, ruling: RulingNote) -> Self {
@@ -108,12 +120,17 @@ pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/prob
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (self.status(), [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
+        let mut response =
+            (self.status(), [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         if self.status() == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // The request middleware adds the ids: it alone knows them for every route.
         response.extensions_mut().insert(self);

@@ -25,9 +25,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
             .and_then(|value| value.split(';').next())
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "json_required", "send the body as `Content-Type: application/json`"));
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "json_required",
+                "send the body as `Content-Type: application/json`",
+            ));
         }
-        let body = request.extensions().get::<BodyBytes>().cloned().unwrap_or_default();
+        let body = request
+            .extensions()
+            .get::<BodyBytes>()
+            .cloned()
+            .unwrap_or_default();
         parse(&body.0).map(Self)
     }
 }
@@ -39,7 +47,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(query) = Query::try_from_uri(&parts.uri).map_err(|error| Problem::bad_request("invalid_query", error.body_text()))?;
+        let Query(query) = Query::try_from_uri(&parts.uri)
+            .map_err(|error| Problem::bad_request("invalid_query", error.body_text()))?;
         Ok(Self(query))
     }
 }
@@ -54,14 +63,23 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         };
         let inner = error.into_inner();
         if inner.is_syntax() || inner.is_eof() {
-            return Problem::bad_request("malformed_json", format!("the body is not JSON: {inner}"));
+            return Problem::bad_request(
+                "malformed_json",
+                format!("the body is not JSON: {inner}"),
+            );
         }
         let detail = inner.to_string();
         // serde_json ends its messages with a position; the path says it better.
         let detail = detail.split(" at line ").next().unwrap_or(&detail);
-        let code = if detail.starts_with("unknown field") { "unknown_field" } else { "invalid_field" };
+        let code = if detail.starts_with("unknown field") {
+            "unknown_field"
+        } else {
+            "invalid_field"
+        };
         Problem::invalid_field(code, path, detail)
     })?;
-    json.end().map_err(|error| Problem::bad_request("malformed_json", format!("the body is not JSON: {error}")))?;
+    json.end().map_err(|error| {
+        Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))
+    })?;
     Ok(value)
 }

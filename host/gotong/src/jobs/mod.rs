@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::command::answer::{CommandError, error_chain};
 use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
-use crate::transitions::close::{self, CloseGate};
+use crate::transitions::close::CloseGate;
 
 /// A lease outlives the longest command: `request_timeout_ms` is kept below it (checked at start).
 pub const LEASE_MS: i64 = 15_000;
@@ -39,7 +39,9 @@ impl JobKind {
     }
 
     fn parse(word: &str) -> Option<Self> {
-        [Self::CloseGate].into_iter().find(|kind| kind.as_str() == word)
+        [Self::CloseGate]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
     }
 }
 
@@ -64,12 +66,23 @@ pub async fn work(app: App, stop: impl Future<Output = ()>) {
     loop {
         match AssertUnwindSafe(app.run_due_jobs()).catch_unwind().await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(error = error_chain(&error), "due jobs could not be looked up"),
+            Ok(Err(error)) => tracing::error!(
+                error = error_chain(&error),
+                "due jobs could not be looked up"
+            ),
             // The lease of the job that panicked runs out, and it is tried again.
             Err(_) => tracing::error!("a job panicked"),
         }
-        let next_ms = app.store.jobs().next_due().await.ok().flatten().map_or(i64::MAX, |due_ms| due_ms - app.clock.now_ms());
-        let pause = Duration::from_millis(u64::try_from(next_ms).unwrap_or_default()).clamp(Duration::from_millis(1), SWEEP);
+        let next_ms = app
+            .store
+            .jobs()
+            .next_due()
+            .await
+            .ok()
+            .flatten()
+            .map_or(i64::MAX, |due_ms| due_ms - app.clock.now_ms());
+        let pause = Duration::from_millis(u64::try_from(next_ms).unwrap_or_default())
+            .clamp(Duration::from_millis(1), SWEEP);
         tokio::select! {
             () = &mut stop => return,
             () = app.timers.notified() => {}
@@ -84,7 +97,14 @@ impl App {
         let mut ran = 0;
         loop {
             let due = self.store.jobs().due(self.clock.now_ms(), BATCH).await?;
-            let claimed = stream::iter(due).map(|job| self.claim_and_run(job)).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+            let run = |job| {
+                let app = self.clone();
+                async move { app.claim_and_run(job).await }
+            };
+            let claimed: Vec<bool> = stream::iter(due.into_iter().map(run))
+                .buffer_unordered(AT_ONCE)
+                .collect()
+                .await;
             let done = claimed.iter().filter(|ran| **ran).count();
             if done == 0 {
                 return Ok(ran);
@@ -98,22 +118,47 @@ impl App {
         let jobs = self.store.jobs();
         // One run of a job in this process at a time, though its lease is the process' own.
         let _running = self.requests.lock(&format!("job\n{}", job.job_id)).await;
-        match jobs.claim(&job.job_id, &self.instance, self.clock.now_ms(), LEASE_MS).await {
+        match jobs
+            .claim(&job.job_id, &self.instance, self.clock.now_ms(), LEASE_MS)
+            .await
+        {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {
-                tracing::error!(job = job.job_id, error = error_chain(&error), "a job could not be claimed");
+                tracing::error!(
+                    job = job.job_id,
+                    error = error_chain(&error),
+                    "a job could not be claimed"
+                );
                 return false;
             }
         }
         let limit = Duration::from_millis(self.config.limits.request_timeout_ms);
-        let outcome = tokio::time::timeout(limit, self.run_job(&job)).await.unwrap_or(Err(JobError::TimedOut));
+        let outcome = tokio::time::timeout(limit, self.run_job(&job))
+            .await
+            .unwrap_or(Err(JobError::TimedOut));
         let Err(error) = outcome else { return true };
         let text = error_chain(&error);
-        tracing::error!(job = job.job_id, attempt = job.attempts + 1, error = text, "a job failed");
-        let then = if job.attempts + 1 >= TRIES { AfterFailure::Dead } else { AfterFailure::RetryAt(self.clock.now_ms() + retry_ms(job.attempts)) };
-        if let Err(error) = jobs.release_failed(&job.job_id, &self.instance, &text, then).await {
-            tracing::error!(job = job.job_id, error = error_chain(&error), "a failed job could not be put back");
+        tracing::error!(
+            job = job.job_id,
+            attempt = job.attempts + 1,
+            error = text,
+            "a job failed"
+        );
+        let then = if job.attempts + 1 >= TRIES {
+            AfterFailure::Dead
+        } else {
+            AfterFailure::RetryAt(self.clock.now_ms() + retry_ms(job.attempts))
+        };
+        if let Err(error) = jobs
+            .release_failed(&job.job_id, &self.instance, &text, then)
+            .await
+        {
+            tracing::error!(
+                job = job.job_id,
+                error = error_chain(&error),
+                "a failed job could not be put back"
+            );
         }
         true
     }
@@ -131,11 +176,15 @@ impl App {
         };
         let answer = match kind {
             JobKind::CloseGate => {
-                let input: CloseGate = serde_json::from_value(job.payload.clone())?;
-                self.command(context, &job.stream, async |work| close::close(work, &job.stream, &job.job_id, &input).await).await?
+                let close: CloseGate = serde_json::from_value(job.payload.clone())?;
+                self.command(context, &close).await?
             }
         };
-        if answer.status.is_success() { Ok(()) } else { Err(JobError::Refused(answer.status)) }
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(JobError::Refused(answer.status))
+        }
     }
 }
 

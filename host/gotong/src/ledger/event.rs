@@ -49,12 +49,17 @@ pub struct Event {
 
 impl Event {
     pub fn new(kind: EventKind, payload: Value) -> Self {
-        Self { kind, payload, private: Vec::new() }
+        Self {
+            kind,
+            payload,
+            private: Vec::new(),
+        }
     }
 
     /// Adds a personal field. A value that has no JSON form is recorded as null.
     pub fn private(mut self, name: &'static str, value: impl Serialize) -> Self {
-        self.private.push((name, serde_json::to_value(value).unwrap_or(Value::Null)));
+        self.private
+            .push((name, serde_json::to_value(value).unwrap_or(Value::Null)));
         self
     }
 }

@@ -74,7 +74,10 @@ pub struct Tip {
 
 impl Tip {
     pub fn genesis() -> Self {
-        Self { seq: 0, hash: GENESIS.to_owned() }
+        Self {
+            seq: 0,
+            hash: GENESIS.to_owned(),
+        }
     }
 }
 
@@ -92,14 +95,21 @@ pub struct Circumstances<'a> {
 }
 
 /// Chains `event` behind `tip`.
-pub fn chain(event: Event, tip: &Tip, around: Circumstances<'_>) -> Result<(EventRow, Option<PrivateRow>), Fault> {
+pub fn chain(
+    event: Event,
+    tip: &Tip,
+    around: Circumstances<'_>,
+) -> Result<(EventRow, Option<PrivateRow>), Fault> {
     let seq = tip.seq + 1;
     let mut commitments = BTreeMap::new();
     let mut fields = serde_json::Map::new();
     for (name, value) in event.private {
         let mut salt = [0_u8; SALT_BYTES];
         getrandom::fill(&mut salt)?;
-        let sealed = Sealed { salt: hex::encode(salt), value };
+        let sealed = Sealed {
+            salt: hex::encode(salt),
+            value,
+        };
         commitments.insert(name.to_owned(), commitment(&sealed)?);
         fields.insert(name.to_owned(), serde_json::to_value(sealed)?);
     }
@@ -119,8 +129,19 @@ pub fn chain(event: Event, tip: &Tip, around: Circumstances<'_>) -> Result<(Even
         decisions: around.decisions,
     };
     let text = canonical(&body)?;
-    let row = EventRow { stream: body.stream.clone(), seq, kind: body.kind, at_ms: body.at_ms, hash: sha256_hex(text.as_bytes()), body: text };
-    let private = (!fields.is_empty()).then(|| PrivateRow { stream: body.stream, seq, fields });
+    let row = EventRow {
+        stream: body.stream.clone(),
+        seq,
+        kind: body.kind,
+        at_ms: body.at_ms,
+        hash: sha256_hex(text.as_bytes()),
+        body: text,
+    };
+    let private = (!fields.is_empty()).then(|| PrivateRow {
+        stream: body.stream,
+        seq,
+        fields,
+    });
     Ok((row, private))
 }
 

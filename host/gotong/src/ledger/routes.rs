@@ -21,21 +21,36 @@ use crate::http::valid::ValidQuery;
 use crate::rulings;
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/audit/events", get(events)).route("/audit/head", get(head)).route("/audit/counts", get(counts))
+    Router::new()
+        .route("/audit/events", get(events))
+        .route("/audit/head", get(head))
+        .route("/audit/counts", get(counts))
 }
 
 /// May this caller audit? 401 for nobody in particular, 403 by the role-matrix.
 pub fn authorize_audit(app: &App, context: &ReadContext) -> Result<(), Problem> {
     if context.caller == Caller::Anonymous {
-        return Err(Problem::unauthorized("token_required", "auditing needs a token: send `Authorization: Bearer TOKEN`"));
+        return Err(Problem::unauthorized(
+            "token_required",
+            "auditing needs a token: send `Authorization: Bearer TOKEN`",
+        ));
     }
     let standing = authority::viewing(&context.caller, &Matter::of_a_new_seed(PrivacyLevel::Open));
-    let ruling = rulings::peek(app, &authority::facts(Action::AuditRead, standing)).map_err(refused)?;
+    let ruling =
+        rulings::peek(app, &authority::facts(Action::AuditRead, standing)).map_err(refused)?;
     if ruling.effect == Effect::Allow {
         return Ok(());
     }
-    let text = app.policies.active(gotong_engine::Family::RoleMatrix).rule_text(&ruling.rule).unwrap_or_default();
-    Err(Problem::new(axum::http::StatusCode::FORBIDDEN, &ruling.reason, text))
+    let text = app
+        .policies
+        .active(gotong_engine::Family::RoleMatrix)
+        .rule_text(&ruling.rule)
+        .unwrap_or_default();
+    Err(Problem::new(
+        axum::http::StatusCode::FORBIDDEN,
+        &ruling.reason,
+        text,
+    ))
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,10 +66,21 @@ fn page() -> usize {
     PAGE
 }
 
-async fn events(State(app): State<App>, context: ReadContext, ValidQuery(query): ValidQuery<After>) -> Result<Json<Vec<EventRow>>, Problem> {
+async fn events(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidQuery(query): ValidQuery<After>,
+) -> Result<Json<Vec<EventRow>>, Problem> {
     authorize_audit(&app, &context)?;
-    let after = query.after_stream.as_deref().map(|stream| (stream, query.after_seq.unwrap_or_default()));
-    found(app.store.events_after(after, query.limit.clamp(1, PAGE)).await)
+    let after = query
+        .after_stream
+        .as_deref()
+        .map(|stream| (stream, query.after_seq.unwrap_or_default()));
+    found(
+        app.store
+            .events_after(after, query.limit.clamp(1, PAGE))
+            .await,
+    )
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,7 +89,11 @@ struct Of {
     stream: String,
 }
 
-async fn head(State(app): State<App>, context: ReadContext, ValidQuery(query): ValidQuery<Of>) -> Result<Json<Head>, Problem> {
+async fn head(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidQuery(query): ValidQuery<Of>,
+) -> Result<Json<Head>, Problem> {
     authorize_audit(&app, &context)?;
     found(app.store.head(&query.stream).await)
 }
@@ -75,5 +105,6 @@ async fn counts(State(app): State<App>, context: ReadContext) -> Result<Json<Val
 }
 
 fn found<T>(read: Result<T, gotong_store::StoreError>) -> Result<Json<T>, Problem> {
-    read.map(Json).map_err(|error| refused(Refusal::from(error)))
+    read.map(Json)
+        .map_err(|error| refused(Refusal::from(error)))
 }

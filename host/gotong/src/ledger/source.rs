@@ -33,9 +33,17 @@ pub enum SourceError {
     #[error("the host cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error("the host answered {status} to `{path}`: {body}")]
-    Refused { status: u16, path: String, body: String },
+    Refused {
+        status: u16,
+        path: String,
+        body: String,
+    },
     #[error("the host's answer to `{path}` is not what an auditor reads")]
-    Unreadable { path: String, #[source] source: serde_json::Error },
+    Unreadable {
+        path: String,
+        #[source]
+        source: serde_json::Error,
+    },
     #[error("`{0}` is not an address of a host")]
     Address(String),
 }
@@ -51,25 +59,54 @@ pub struct Private {
 impl Host {
     pub fn new(base: &str, token: String) -> Result<Self, SourceError> {
         let base = Url::parse(base).map_err(|_| SourceError::Address(base.to_owned()))?;
-        let client = Client::builder().build().map_err(SourceError::Unreachable)?;
-        Ok(Self { client, base, token })
+        let client = Client::builder()
+            .build()
+            .map_err(SourceError::Unreachable)?;
+        Ok(Self {
+            client,
+            base,
+            token,
+        })
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, SourceError> {
-        let mut url = self.base.join(path).map_err(|_| SourceError::Address(path.to_owned()))?;
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, SourceError> {
+        let mut url = self
+            .base
+            .join(path)
+            .map_err(|_| SourceError::Address(path.to_owned()))?;
         url.query_pairs_mut().extend_pairs(query);
-        let response = self.client.get(url).bearer_auth(&self.token).send().await.map_err(SourceError::Unreachable)?;
+        let response = self
+            .client
+            .get(url)
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .map_err(SourceError::Unreachable)?;
         let status = response.status();
         let body = response.text().await.map_err(SourceError::Unreachable)?;
         if !status.is_success() {
-            return Err(SourceError::Refused { status: status.as_u16(), path: path.to_owned(), body });
+            return Err(SourceError::Refused {
+                status: status.as_u16(),
+                path: path.to_owned(),
+                body,
+            });
         }
-        serde_json::from_str(&body).map_err(|source| SourceError::Unreadable { path: path.to_owned(), source })
+        serde_json::from_str(&body).map_err(|source| SourceError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })
     }
 }
 
 impl Source {
-    pub async fn decisions_after(&self, after: Option<&str>) -> Result<Vec<DecisionRow>, SourceError> {
+    pub async fn decisions_after(
+        &self,
+        after: Option<&str>,
+    ) -> Result<Vec<DecisionRow>, SourceError> {
         let rows: Vec<Value> = match self {
             Self::Store(store) => store.decisions_after(after, PAGE).await?,
             Self::Host(host) => {
@@ -78,31 +115,48 @@ impl Source {
                 host.get("/v1/audit/decisions", &query).await?
             }
         };
-        let unreadable = |source| SourceError::Unreadable { path: "policy_decision".into(), source };
-        rows.into_iter().map(|row| serde_json::from_value(row).map_err(unreadable)).collect()
+        let unreadable = |source| SourceError::Unreadable {
+            path: "policy_decision".into(),
+            source,
+        };
+        rows.into_iter()
+            .map(|row| serde_json::from_value(row).map_err(unreadable))
+            .collect()
     }
 
     pub async fn decision(&self, decision_id: &str) -> Result<Option<DecisionRow>, SourceError> {
         let row: Option<Value> = match self {
             Self::Store(store) => store.decision(decision_id).await?,
-            Self::Host(host) => match host.get(&format!("/v1/decisions/{decision_id}"), &[]).await {
-                Ok(row) => Some(row),
-                Err(SourceError::Refused { status: 404, .. }) => None,
-                Err(error) => return Err(error),
-            },
+            Self::Host(host) => {
+                match host.get(&format!("/v1/decisions/{decision_id}"), &[]).await {
+                    Ok(row) => Some(row),
+                    Err(SourceError::Refused { status: 404, .. }) => None,
+                    Err(error) => return Err(error),
+                }
+            }
         };
-        let unreadable = |source| SourceError::Unreadable { path: "policy_decision".into(), source };
-        row.map(|row| serde_json::from_value(row).map_err(unreadable)).transpose()
+        let unreadable = |source| SourceError::Unreadable {
+            path: "policy_decision".into(),
+            source,
+        };
+        row.map(|row| serde_json::from_value(row).map_err(unreadable))
+            .transpose()
     }
 
     /// In the order of streams, and of sequence within each.
-    pub async fn events_after(&self, after: Option<(&str, u64)>) -> Result<Vec<EventRow>, SourceError> {
+    pub async fn events_after(
+        &self,
+        after: Option<(&str, u64)>,
+    ) -> Result<Vec<EventRow>, SourceError> {
         Ok(match self {
             Self::Store(store) => store.events_after(after, PAGE).await?,
             Self::Host(host) => {
                 let mut query = vec![("limit", PAGE.to_string())];
                 if let Some((stream, seq)) = after {
-                    query.extend([("after_stream", stream.to_owned()), ("after_seq", seq.to_string())]);
+                    query.extend([
+                        ("after_stream", stream.to_owned()),
+                        ("after_seq", seq.to_string()),
+                    ]);
                 }
                 host.get("/v1/audit/events", &query).await?
             }
@@ -112,7 +166,10 @@ impl Source {
     pub async fn head(&self, stream: &str) -> Result<Head, SourceError> {
         Ok(match self {
             Self::Store(store) => store.head(stream).await?,
-            Self::Host(host) => host.get("/v1/audit/head", &[("stream", stream.to_owned())]).await?,
+            Self::Host(host) => {
+                host.get("/v1/audit/head", &[("stream", stream.to_owned())])
+                    .await?
+            }
         })
     }
 
@@ -132,7 +189,10 @@ impl Source {
     pub async fn private(&self, events: &[EventRow]) -> Result<Vec<Private>, SourceError> {
         match self {
             Self::Store(store) => {
-                let keys: Vec<Key> = events.iter().map(|event| Key::parts("event_private", (&event.stream, event.seq))).collect();
+                let keys: Vec<Key> = events
+                    .iter()
+                    .map(|event| Key::parts("event_private", (&event.stream, event.seq)))
+                    .collect();
                 Ok(store.get_many(&keys).await?)
             }
             Self::Host(_) => Ok(Vec::new()),

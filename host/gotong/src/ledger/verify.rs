@@ -41,7 +41,18 @@ pub enum VerifyError {
 
 /// Walks everything. Stops at the first event that does not hold.
 pub async fn verify(source: &Source) -> Result<Report, VerifyError> {
-    let mut walk = Walk { source, report: Report { events: 0, streams: 0, decisions: 0, commitments: 0, ok: false, first_bad: None }, at: None };
+    let mut walk = Walk {
+        source,
+        report: Report {
+            events: 0,
+            streams: 0,
+            decisions: 0,
+            commitments: 0,
+            ok: false,
+            first_bad: None,
+        },
+        at: None,
+    };
     let bad = walk.run().await?;
     walk.report.ok = bad.is_none();
     walk.report.first_bad = bad;
@@ -58,15 +69,27 @@ struct Walk<'a> {
 impl Walk<'_> {
     async fn run(&mut self) -> Result<Option<Bad>, VerifyError> {
         loop {
-            let after = self.at.as_ref().map(|(stream, tip)| (stream.as_str(), tip.seq));
+            let after = self
+                .at
+                .as_ref()
+                .map(|(stream, tip)| (stream.as_str(), tip.seq));
             let page = self.source.events_after(after).await?;
             if page.is_empty() {
                 break;
             }
-            let mut private: HashMap<(String, u64), Private> =
-                self.source.private(&page).await?.into_iter().map(|row| ((row.stream.clone(), row.seq), row)).collect();
+            let mut private: HashMap<(String, u64), Private> = self
+                .source
+                .private(&page)
+                .await?
+                .into_iter()
+                .map(|row| ((row.stream.clone(), row.seq), row))
+                .collect();
             for event in page {
-                if self.at.as_ref().is_none_or(|(stream, _)| *stream != event.stream) {
+                if self
+                    .at
+                    .as_ref()
+                    .is_none_or(|(stream, _)| *stream != event.stream)
+                {
                     if let Some(bad) = self.end_stream().await? {
                         return Ok(Some(bad));
                     }
@@ -74,32 +97,65 @@ impl Walk<'_> {
                 }
                 let private = private.remove(&(event.stream.clone(), event.seq));
                 if let Some(why) = self.event(&event, private).await? {
-                    return Ok(Some(Bad { stream: event.stream, seq: event.seq, why }));
+                    return Ok(Some(Bad {
+                        stream: event.stream,
+                        seq: event.seq,
+                        why,
+                    }));
                 }
                 self.report.events += 1;
-                self.at = Some((event.stream, Tip { seq: event.seq, hash: event.hash }));
+                self.at = Some((
+                    event.stream,
+                    Tip {
+                        seq: event.seq,
+                        hash: event.hash,
+                    },
+                ));
             }
         }
         if let Some(bad) = self.end_stream().await? {
             return Ok(Some(bad));
         }
         let heads = self.source.streams().await?;
-        let why = format!("{heads} streams have a head, but {} have events", self.report.streams);
-        Ok((heads != self.report.streams).then(|| Bad { stream: String::new(), seq: 0, why }))
+        let why = format!(
+            "{heads} streams have a head, but {} have events",
+            self.report.streams
+        );
+        Ok((heads != self.report.streams).then(|| Bad {
+            stream: String::new(),
+            seq: 0,
+            why,
+        }))
     }
 
     /// The events of a stream end where its head says.
     async fn end_stream(&mut self) -> Result<Option<Bad>, VerifyError> {
-        let Some((stream, tip)) = self.at.take() else { return Ok(None) };
+        let Some((stream, tip)) = self.at.take() else {
+            return Ok(None);
+        };
         self.report.streams += 1;
         let head = self.source.head(&stream).await?;
         let holds = head.seq == tip.seq && head.hash == tip.hash;
-        let why = format!("the head stands at {} `{}`, the events end at {} `{}`", head.seq, head.hash, tip.seq, tip.hash);
-        Ok((!holds).then_some(Bad { stream, seq: tip.seq, why }))
+        let why = format!(
+            "the head stands at {} `{}`, the events end at {} `{}`",
+            head.seq, head.hash, tip.seq, tip.hash
+        );
+        Ok((!holds).then_some(Bad {
+            stream,
+            seq: tip.seq,
+            why,
+        }))
     }
 
-    async fn event(&mut self, event: &EventRow, private: Option<Private>) -> Result<Option<String>, VerifyError> {
-        let tip = self.at.as_ref().map_or_else(Tip::genesis, |(_, tip)| tip.clone());
+    async fn event(
+        &mut self,
+        event: &EventRow,
+        private: Option<Private>,
+    ) -> Result<Option<String>, VerifyError> {
+        let tip = self
+            .at
+            .as_ref()
+            .map_or_else(Tip::genesis, |(_, tip)| tip.clone());
         let body = match chained(event, &tip) {
             Ok(body) => body,
             Err(why) => return Ok(Some(why)),
@@ -117,7 +173,9 @@ impl Walk<'_> {
                 Err(_) => false,
             };
             if !holds {
-                return Ok(Some(format!("the personal field `{name}` is not the one that was committed to")));
+                return Ok(Some(format!(
+                    "the personal field `{name}` is not the one that was committed to"
+                )));
             }
             self.report.commitments += 1;
         }
@@ -126,7 +184,9 @@ impl Walk<'_> {
 
     async fn decision(&self, pinned: &DecisionDigest) -> Result<Option<String>, VerifyError> {
         let id = &pinned.decision_id;
-        let Some(row) = self.source.decision(id).await? else { return Ok(Some(format!("decision {id} is missing"))) };
+        let Some(row) = self.source.decision(id).await? else {
+            return Ok(Some(format!("decision {id} is missing")));
+        };
         let holds = sha256_hex(canonical(&row)?.as_bytes()) == pinned.digest;
         Ok((!holds).then(|| format!("decision {id} is not the one in the chain")))
     }
@@ -137,9 +197,14 @@ fn chained(event: &EventRow, tip: &Tip) -> Result<Body, String> {
     if sha256_hex(event.body.as_bytes()) != event.hash {
         return Err("its hash is not the hash of its body".into());
     }
-    let body: Body = serde_json::from_str(&event.body).map_err(|error| format!("its body is no event: {error}"))?;
+    let body: Body = serde_json::from_str(&event.body)
+        .map_err(|error| format!("its body is no event: {error}"))?;
     if event.seq != tip.seq + 1 || body.seq != event.seq {
-        return Err(format!("it stands at {} where {} was due", event.seq, tip.seq + 1));
+        return Err(format!(
+            "it stands at {} where {} was due",
+            event.seq,
+            tip.seq + 1
+        ));
     }
     if body.prev != tip.hash {
         return Err("it is not chained to the event before it".into());

@@ -35,7 +35,12 @@ pub struct DecisionRow {
 }
 
 impl DecisionRow {
-    pub fn new(decision_id: String, record: Record, entity_id: &str, context: &CommandContext) -> Self {
+    pub fn new(
+        decision_id: String,
+        record: Record,
+        entity_id: &str,
+        context: &CommandContext,
+    ) -> Self {
         Self {
             decision_id,
             at_ms: context.now_ms,
@@ -51,7 +56,10 @@ impl DecisionRow {
             output: record.output,
             output_digest: record.output_digest.map(|digest| digest.to_string()),
             outcome: record.outcome.as_str().to_owned(),
-            trap_code: record.outcome.trap_code().map(|code| code.as_str().to_owned()),
+            trap_code: record
+                .outcome
+                .trap_code()
+                .map(|code| code.as_str().to_owned()),
             fuel: record.fuel,
             replayable: record.replayable,
             mode: word(&record.mode),
@@ -88,7 +96,11 @@ impl DecisionRow {
     pub fn replay(&self, policies: &gotong_engine::Policies) -> Verdict {
         match self.record() {
             Ok(record) => gotong_engine::replay(policies, &record),
-            Err(error) => Verdict::Diverged { field: "record", recorded: self.decision_id.clone(), replayed: error.to_string() },
+            Err(error) => Verdict::Diverged {
+                field: "record",
+                recorded: self.decision_id.clone(),
+                replayed: error.to_string(),
+            },
         }
     }
 }

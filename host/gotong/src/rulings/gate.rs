@@ -1,31 +1,72 @@
-//! What the gate policy says of the tracks themselves, for services that lay them out.
+//! The tracks as the active gate policy lays them out. Asked for once, at start: a table of the module, not a
+//! ruling on a matter.
 
 use gotong_engine::gate::{StageDoc, StagesFacts};
 use gotong_engine::types::{Stage, Track};
+use gotong_engine::{Outcome, Policies};
 
-use super::peek;
-use crate::app::App;
-use crate::command::refusal::Refusal;
+/// The stages of every track, in order.
+#[derive(Clone, Debug)]
+pub struct Tracks(Vec<(Track, Vec<StageDoc>)>);
 
-/// The stages of a track in order. A table of the module, not a ruling on a matter: no record.
-pub fn stages(app: &App, track: Track) -> Result<Vec<StageDoc>, Refusal> {
-    peek(app, &StagesFacts { track })
+/// Why a gate policy cannot be served with.
+#[derive(Debug, thiserror::Error)]
+pub enum TracksError {
+    #[error("the gate policy {name}@{version} gives no stages for the track `{track}`: it ended as {}", outcome.as_str())]
+    NoStages {
+        name: String,
+        version: String,
+        track: Track,
+        outcome: Outcome,
+    },
 }
 
-/// The track that `stage` is meant on: the entity's own when it has that stage, else the one that alone has it,
-/// else the entity's own, for the policy to refuse.
-pub fn track_of(app: &App, own: Track, stage: Stage) -> Result<Track, Refusal> {
-    let mut elsewhere = Vec::new();
-    for track in Track::ALL {
-        if stages(app, *track)?.iter().any(|doc| doc.stage == stage) {
-            if *track == own {
-                return Ok(own);
-            }
-            elsewhere.push(*track);
+impl Tracks {
+    pub fn read(policies: &Policies) -> Result<Self, TracksError> {
+        let module = policies.for_question::<StagesFacts>();
+        let stages_of = |track: &Track| {
+            let evaluation = module.evaluate(&StagesFacts { track: *track });
+            let (name, version) = (module.name().to_owned(), module.version().to_owned());
+            let no_stages = TracksError::NoStages {
+                name,
+                version,
+                track: *track,
+                outcome: evaluation.outcome,
+            };
+            evaluation
+                .ruling
+                .filter(|stages| !stages.is_empty())
+                .map(|stages| (*track, stages))
+                .ok_or(no_stages)
+        };
+        Track::ALL
+            .iter()
+            .map(stages_of)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub fn stages(&self, track: Track) -> &[StageDoc] {
+        self.0
+            .iter()
+            .find(|(each, _)| *each == track)
+            .map_or(&[], |(_, stages)| stages)
+    }
+
+    /// Where a seed on `track` begins.
+    pub fn first(&self, track: Track) -> Option<Stage> {
+        self.stages(track).first().map(|doc| doc.stage)
+    }
+
+    /// The track that `stage` is meant on: the entity's own when it has that stage, else the one that alone has
+    /// it, else the entity's own, for the policy to refuse.
+    pub fn meant(&self, own: Track, stage: Stage) -> Track {
+        let has =
+            |(_, stages): &&(Track, Vec<StageDoc>)| stages.iter().any(|doc| doc.stage == stage);
+        let with: Vec<Track> = self.0.iter().filter(has).map(|(track, _)| *track).collect();
+        match with[..] {
+            [only] if !with.contains(&own) => only,
+            _ => own,
         }
     }
-    Ok(match elsewhere[..] {
-        [only] => only,
-        _ => own,
-    })
 }

@@ -34,18 +34,30 @@ impl<R> Given<R> {
             family: self.family,
             reason: reason.to_owned(),
             rule: rule.to_owned(),
-            rule_text: module.and_then(|module| module.rule_text(rule)).unwrap_or_default().to_owned(),
+            rule_text: module
+                .and_then(|module| module.rule_text(rule))
+                .unwrap_or_default()
+                .to_owned(),
             decision_id: self.decision_id.clone(),
         }))
     }
 }
 
 /// Asks `module` and words the decision. `Err` is the refusal of a policy that gave no ruling.
-pub fn ask<Q: Question>(module: &Module, facts: &Q, stream: &str, context: &CommandContext) -> (Result<Given<Q::Ruling>, Refusal>, DecisionRow) {
+pub fn ask<Q: Question>(
+    module: &Module,
+    facts: &Q,
+    stream: &str,
+    context: &CommandContext,
+) -> (Result<Given<Q::Ruling>, Refusal>, DecisionRow) {
     let (evaluation, record) = module.evaluate_and_record(facts, RecordMode::Active);
     let decision_id = Uuid::now_v7().to_string();
-    let given = ruling_of::<Q>(module, evaluation, &decision_id)
-        .map(|ruling| Given { ruling, decision_id: decision_id.clone(), policy: module.digest(), family: Q::FAMILY });
+    let given = ruling_of::<Q>(module, evaluation, &decision_id).map(|ruling| Given {
+        ruling,
+        decision_id: decision_id.clone(),
+        policy: module.digest(),
+        family: Q::FAMILY,
+    });
     let row = DecisionRow::new(decision_id, record, stream, context);
     (given, row)
 }
@@ -56,15 +68,30 @@ pub fn peek<Q: Question>(app: &App, facts: &Q) -> Result<Q::Ruling, Refusal> {
     ruling_of::<Q>(module, module.evaluate(facts), "")
 }
 
-fn ruling_of<Q: Question>(module: &Module, evaluation: Evaluation<Q::Ruling>, decision_id: &str) -> Result<Q::Ruling, Refusal> {
+fn ruling_of<Q: Question>(
+    module: &Module,
+    evaluation: Evaluation<Q::Ruling>,
+    decision_id: &str,
+) -> Result<Q::Ruling, Refusal> {
     evaluation.ruling.ok_or_else(|| {
         let outcome = evaluation.outcome.as_str();
-        tracing::error!(module = module.name(), version = module.version(), outcome, detail = evaluation.detail, decision_id, "a policy gave no ruling");
+        tracing::error!(
+            module = module.name(),
+            version = module.version(),
+            outcome,
+            detail = evaluation.detail,
+            decision_id,
+            "a policy gave no ruling"
+        );
         let code = match evaluation.outcome {
             Outcome::FuelExhausted => "policy_fuel_exhausted",
             Outcome::Trapped { .. } => "policy_trapped",
             Outcome::Ruled | Outcome::EngineError => "policy_engine_error",
         };
-        Refusal::PolicyFailed { family: Q::FAMILY, code, decision_id: decision_id.to_owned() }
+        Refusal::PolicyFailed {
+            family: Q::FAMILY,
+            code,
+            decision_id: decision_id.to_owned(),
+        }
     })
 }

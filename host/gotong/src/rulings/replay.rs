@@ -41,8 +41,17 @@ impl Summary {
             Verdict::NotReplayable { .. } => self.not_replayable += 1,
         }
         if self.listed.len() < LISTED {
-            let (decision_id, family, function) = (row.decision_id.clone(), row.family.clone(), row.function.clone());
-            self.listed.push(Listed { decision_id, family, function, verdict });
+            let (decision_id, family, function) = (
+                row.decision_id.clone(),
+                row.family.clone(),
+                row.function.clone(),
+            );
+            self.listed.push(Listed {
+                decision_id,
+                family,
+                function,
+                verdict,
+            });
         }
     }
 

@@ -17,7 +17,9 @@ use crate::http::valid::ValidQuery;
 use crate::ledger::routes::authorize_audit;
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/decisions/{id}", get(read)).route("/audit/decisions", get(page))
+    Router::new()
+        .route("/decisions/{id}", get(read))
+        .route("/audit/decisions", get(page))
 }
 
 /// A decision as a person reads it: the facts, the ruling, and the rule in words.
@@ -37,28 +39,55 @@ struct RuleView {
     text: String,
 }
 
-async fn read(State(app): State<App>, context: ReadContext, Path(id): Path<String>) -> Result<Json<DecisionView>, Problem> {
-    decision(&app, &context, &id).await.map(Json).map_err(refused)
+async fn read(
+    State(app): State<App>,
+    context: ReadContext,
+    Path(id): Path<String>,
+) -> Result<Json<DecisionView>, Problem> {
+    decision(&app, &context, &id)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 async fn decision(app: &App, context: &ReadContext, id: &str) -> Result<DecisionView, Refusal> {
-    let row = app.store.decision(id).await?.ok_or(Refusal::NotFound("decision"))?;
+    let row = app
+        .store
+        .decision(id)
+        .await?
+        .ok_or(Refusal::NotFound("decision"))?;
     let row: DecisionRow = serde_json::from_value(row).map_err(Fault::from)?;
     // Its facts name nobody, but that there is such a matter may be nobody's business: auditors see all.
     if authorize_audit(app, context).is_err() {
-        visible(app, context, &row.entity_id).await.map_err(|refusal| match refusal {
-            Refusal::NotFound(_) => Refusal::NotFound("decision"),
-            other => other,
-        })?;
+        visible(app, context, &row.entity_id)
+            .await
+            .map_err(|refusal| match refusal {
+                Refusal::NotFound(_) => Refusal::NotFound("decision"),
+                other => other,
+            })?;
     }
     let facts = serde_json::from_str(&row.input).map_err(Fault::from)?;
-    let ruling: Value = row.output.as_deref().map(serde_json::from_str).transpose().map_err(Fault::from)?.unwrap_or_default();
+    let ruling: Value = row
+        .output
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(Fault::from)?
+        .unwrap_or_default();
     let rule = ruling["rule"].as_str().and_then(|id| {
         let digest = row.module_digest.parse().ok()?;
         let text = app.policies.by_digest(&digest)?.rule_text(id)?;
-        Some(RuleView { id: id.to_owned(), text: text.to_owned() })
+        Some(RuleView {
+            id: id.to_owned(),
+            text: text.to_owned(),
+        })
     });
-    Ok(DecisionView { row, facts, ruling, rule })
+    Ok(DecisionView {
+        row,
+        facts,
+        ruling,
+        rule,
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,8 +104,15 @@ fn page_size() -> usize {
 
 const MOST_AT_ONCE: usize = 500;
 
-async fn page(State(app): State<App>, context: ReadContext, ValidQuery(query): ValidQuery<After>) -> Result<Json<Vec<Value>>, Problem> {
+async fn page(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidQuery(query): ValidQuery<After>,
+) -> Result<Json<Vec<Value>>, Problem> {
     authorize_audit(&app, &context)?;
-    let rows = app.store.decisions_after(query.after.as_deref(), query.limit.clamp(1, MOST_AT_ONCE)).await;
+    let rows = app
+        .store
+        .decisions_after(query.after.as_deref(), query.limit.clamp(1, MOST_AT_ONCE))
+        .await;
     rows.map(Json).map_err(|error| refused(error.into()))
 }

@@ -6,12 +6,15 @@ use gotong_engine::types::Relations;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Upon;
 use super::store::{self, BallotRow, Choice, EligibleRow, Status, TransitionRow};
 use crate::app::App;
 use crate::clock::Millis;
+use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::{self, authority};
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 
 /// `POST /v1/transitions/{id}/votes`
@@ -30,40 +33,98 @@ pub struct Receipt {
     pub at_ms: Millis,
 }
 
-pub async fn vote(work: &mut Work, entity_id: &str, transition_id: &str, input: &Vote) -> Result<Receipt, Refusal> {
-    let entity = entities::load(work, entity_id).await?;
-    let (transition, eligible, cast) = for_voter(work, transition_id).await?;
-    let snapshot = eligible.as_ref().map_or(Relations::empty(), relations);
-    let facts = AuthorizeFacts { snapshot, ..entity.facts(work, Action::TransitionVote) };
-    authority::authorize(work, entity.id(), &facts)?;
-    running(work, &transition, Phase::Deciding)?;
-    if !matches!(transition.gate.gate_type, GateType::Vote | GateType::WeightedVote) {
-        return Err(Refusal::Conflict { code: "no_vote_open", detail: "this gate passes by consent: it is objected to, not voted on" });
+impl Command for Upon<Vote> {
+    type Output = Receipt;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
     }
-    if cast {
-        return Err(Refusal::Conflict { code: "already_voted", detail: "your ballot is cast; it does not change" });
+
+    async fn run(&self, work: &mut Work) -> Result<Receipt, Refusal> {
+        let Self {
+            entity_id,
+            transition_id,
+            input,
+        } = self;
+        let entity = entities::load(work, entity_id).await?;
+        let (transition, eligible, cast) = for_voter(work, transition_id).await?;
+        let snapshot = eligible.as_ref().map_or(Relations::empty(), relations);
+        let facts = AuthorizeFacts {
+            snapshot,
+            ..entity.facts(work, Action::TransitionVote)
+        };
+        authority::authorize(work, entity.id(), &facts)?;
+        running(work, &transition, Phase::Deciding)?;
+        if !matches!(
+            transition.gate.gate_type,
+            GateType::Vote | GateType::WeightedVote
+        ) {
+            return Err(Refusal::Conflict {
+                code: "no_vote_open",
+                detail: "this gate passes by consent: it is objected to, not voted on",
+            });
+        }
+        if cast {
+            return Err(Refusal::Conflict {
+                code: "already_voted",
+                detail: "your ballot is cast; it does not change",
+            });
+        }
+        let (round, user_id, at_ms) = (
+            transition.gate.round,
+            work.actor().user_id.clone(),
+            work.now_ms(),
+        );
+        let weight_permille = eligible.map_or(0, |row| row.weight_permille);
+        let ballot = BallotRow {
+            transition_id: transition.transition_id,
+            round,
+            user_id,
+            choice: input.choice,
+            weight_permille,
+            at_ms,
+        };
+        work.create(
+            store::ballot_key(&ballot.transition_id, round, &ballot.user_id),
+            &ballot,
+        )?;
+        let event = Event::new(
+            EventKind::BallotCast,
+            json!({"transition_id": ballot.transition_id, "round": round}),
+        );
+        work.append(entity.id(), event.private("choice", ballot.choice))?;
+        Ok(Receipt {
+            transition_id: ballot.transition_id,
+            round,
+            choice: ballot.choice,
+            at_ms,
+        })
     }
-    let (round, user_id, at_ms) = (transition.gate.round, work.actor().user_id.clone(), work.now_ms());
-    let weight_permille = eligible.map_or(0, |row| row.weight_permille);
-    let ballot = BallotRow { transition_id: transition.transition_id, round, user_id, choice: input.choice, weight_permille, at_ms };
-    work.create(store::ballot_key(&ballot.transition_id, round, &ballot.user_id), &ballot)?;
-    let event = Event::new(EventKind::BallotCast, json!({"transition_id": ballot.transition_id, "round": round}));
-    work.append(entity.id(), event.private("choice", ballot.choice))?;
-    Ok(Receipt { transition_id: ballot.transition_id, round, choice: ballot.choice, at_ms })
 }
 
-async fn for_voter(work: &Work, transition_id: &str) -> Result<(TransitionRow, Option<EligibleRow>, bool), Refusal> {
+async fn for_voter(
+    work: &Work,
+    transition_id: &str,
+) -> Result<(TransitionRow, Option<EligibleRow>, bool), Refusal> {
     let store = &work.app.store;
     let voter = &work.actor().user_id;
     let transition = load(work, transition_id).await?;
     let eligible = store::eligible(store, transition_id, voter).await?;
-    let ballot: Option<BallotRow> = store.get(&store::ballot_key(transition_id, transition.gate.round, voter)).await?;
+    let ballot: Option<BallotRow> = store
+        .get(&store::ballot_key(
+            transition_id,
+            transition.gate.round,
+            voter,
+        ))
+        .await?;
     Ok((transition, eligible, ballot.is_some()))
 }
 
 /// The transition of a command. Its entity's stream is watched already, so it cannot go stale unseen.
 pub async fn load(work: &Work, transition_id: &str) -> Result<TransitionRow, Refusal> {
-    store::transition(&work.app.store, transition_id).await?.ok_or(Refusal::NotFound("transition"))
+    store::transition(&work.app.store, transition_id)
+        .await?
+        .ok_or(Refusal::NotFound("transition"))
 }
 
 /// The gate is open, in this phase, and its window has not ended, whether or not its timer has run yet.
@@ -72,16 +133,25 @@ pub fn running(work: &Work, transition: &TransitionRow, phase: Phase) -> Result<
     if open && transition.gate.phase == phase {
         return Ok(());
     }
-    Err(Refusal::Conflict { code: "gate_closed", detail: "the window of this gate has ended" })
+    Err(Refusal::Conflict {
+        code: "gate_closed",
+        detail: "the window of this gate has ended",
+    })
 }
 
 fn relations(row: &EligibleRow) -> Relations {
-    row.relations.iter().filter_map(|word| word.parse::<Relations>().ok()).collect()
+    row.relations
+        .iter()
+        .filter_map(|word| word.parse::<Relations>().ok())
+        .collect()
 }
 
 /// What somebody was when the gate opened; nothing for one who is not in the snapshot.
-pub async fn snapshot_of(app: &App, transition_id: &str, user_id: &str) -> Result<Relations, Refusal> {
+pub async fn snapshot_of(
+    app: &App,
+    transition_id: &str,
+    user_id: &str,
+) -> Result<Relations, Refusal> {
     let row = store::eligible(&app.store, transition_id, user_id).await?;
     Ok(row.as_ref().map_or(Relations::empty(), relations))
 }
-

@@ -7,11 +7,13 @@ use gotong_store::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::store::{self, BallotRow, Choice, Status, Tally, TransitionRow, window_end};
 use super::ballot;
+use super::store::{self, BallotRow, Choice, Status, Tally, TransitionRow, window_end};
+use crate::command::Command;
 use crate::command::refusal::{Fault, Refusal};
 use crate::command::work::Work;
 use crate::entities::{self, store::EntityRow};
+use crate::http::auth::Actor;
 use crate::http::context::TIMER_PREFIX;
 use crate::jobs::JobKind;
 use crate::ledger::event::{Event, EventKind};
@@ -19,6 +21,7 @@ use crate::ledger::event::{Event, EventKind};
 /// What the timer job carries.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CloseGate {
+    pub entity_id: String,
     pub transition_id: String,
     pub closes_at_ms: i64,
 }
@@ -34,30 +37,62 @@ pub struct Closed {
 
 /// The job that ends the running window.
 pub fn timer(transition: &TransitionRow) -> Job {
-    let (transition_id, closes_at_ms) = (transition.transition_id.clone(), transition.gate.closes_at_ms);
+    let (entity_id, transition_id) = (
+        transition.entity_id.clone(),
+        transition.transition_id.clone(),
+    );
+    let payload = CloseGate {
+        entity_id,
+        transition_id,
+        closes_at_ms: transition.gate.closes_at_ms,
+    };
     Job {
-        job_id: format!("{TIMER_PREFIX}{transition_id}:{closes_at_ms}"),
+        job_id: payload.job_id(),
         kind: JobKind::CloseGate.as_str().to_owned(),
-        stream: transition.entity_id.clone(),
-        due_at_ms: closes_at_ms,
-        payload: json!(CloseGate { transition_id, closes_at_ms }),
+        stream: payload.entity_id.clone(),
+        due_at_ms: payload.closes_at_ms,
+        payload: json!(payload),
     }
 }
 
-/// Ends a window. `job_id` is finished in the same commit.
-pub async fn close(work: &mut Work, entity_id: &str, job_id: &str, input: &CloseGate) -> Result<Closed, Refusal> {
-    let entity = entities::load(work, entity_id).await?;
-    let mut transition = ballot::load(work, &input.transition_id).await?;
-    work.finish_job(job_id);
-    let stale = transition.status != Status::Open || transition.gate.closes_at_ms != input.closes_at_ms;
-    if !stale {
-        entity.authorize(work, Action::TransitionPropose)?;
-        end_window(work, &entity.row, &mut transition).await?;
+impl CloseGate {
+    /// One job for one window of one gate.
+    fn job_id(&self) -> String {
+        format!("{TIMER_PREFIX}{}:{}", self.transition_id, self.closes_at_ms)
     }
-    Ok(Closed { transition_id: transition.transition_id, status: transition.status, stale })
 }
 
-async fn end_window(work: &mut Work, entity: &EntityRow, transition: &mut TransitionRow) -> Result<(), Refusal> {
+/// Ends a window; its job is finished in the same commit.
+impl Command for CloseGate {
+    type Output = Closed;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
+    }
+
+    async fn run(&self, work: &mut Work) -> Result<Closed, Refusal> {
+        let entity = entities::load(work, &self.entity_id).await?;
+        let mut transition = ballot::load(work, &self.transition_id).await?;
+        work.finish_job(&self.job_id());
+        let stale =
+            transition.status != Status::Open || transition.gate.closes_at_ms != self.closes_at_ms;
+        if !stale {
+            entity.authorize(work, Action::TransitionPropose)?;
+            end_window(work, &entity.row, &mut transition).await?;
+        }
+        Ok(Closed {
+            transition_id: transition.transition_id,
+            status: transition.status,
+            stale,
+        })
+    }
+}
+
+async fn end_window(
+    work: &mut Work,
+    entity: &EntityRow,
+    transition: &mut TransitionRow,
+) -> Result<(), Refusal> {
     let gate = &mut transition.gate;
     let ballots = store::ballots(&work.app.store, &transition.transition_id, gate.round).await?;
     let tally = tally(gate.gate_type, &ballots);
@@ -79,25 +114,52 @@ async fn end_window(work: &mut Work, entity: &EntityRow, transition: &mut Transi
     match ruling.outcome {
         Outcome::Applied => apply(work, entity, transition, &ruling.reason, &ruling.rule)?,
         Outcome::Rejected => {
-            settle(work, transition, Status::Rejected, &ruling.reason, &ruling.rule);
-            work.merge(entities::store::entity_key(&entity.entity_id), &json!({"open_transition": null}))?;
-            work.append(&entity.entity_id, Event::new(EventKind::TransitionRejected, transition.summary()))?;
+            settle(
+                work,
+                transition,
+                Status::Rejected,
+                &ruling.reason,
+                &ruling.rule,
+            );
+            work.merge(
+                entities::store::entity_key(&entity.entity_id),
+                &json!({"open_transition": null}),
+            )?;
+            work.append(
+                &entity.entity_id,
+                Event::new(EventKind::TransitionRejected, transition.summary()),
+            )?;
         }
         Outcome::AwaitChallenges => {
             if ruling.window_hours == 0 {
-                return Err(Fault::Broken("the gate policy asks for a challenge window of no length".into()).into());
+                return Err(Fault::Broken(
+                    "the gate policy asks for a challenge window of no length".into(),
+                )
+                .into());
             }
             transition.gate.phase = Phase::Challenge;
             transition.gate.closes_at_ms = window_end(work.now_ms(), ruling.window_hours);
             work.schedule(timer(transition));
-            work.append(&entity.entity_id, Event::new(EventKind::TransitionWon, transition.summary()))?;
+            work.append(
+                &entity.entity_id,
+                Event::new(EventKind::TransitionWon, transition.summary()),
+            )?;
         }
     }
-    work.merge(store::key(&transition.transition_id), &json!({"status": transition.status, "gate": transition.gate}))
+    work.merge(
+        store::key(&transition.transition_id),
+        &json!({"status": transition.status, "gate": transition.gate}),
+    )
 }
 
 /// The stage changes. The transition's own row is the caller's to write.
-pub fn apply(work: &mut Work, entity: &EntityRow, transition: &mut TransitionRow, reason: &str, rule: &str) -> Result<(), Refusal> {
+pub fn apply(
+    work: &mut Work,
+    entity: &EntityRow,
+    transition: &mut TransitionRow,
+    reason: &str,
+    rule: &str,
+) -> Result<(), Refusal> {
     settle(work, transition, Status::Applied, reason, rule);
     let moved = json!({
         "track": transition.to_track,
@@ -106,7 +168,10 @@ pub fn apply(work: &mut Work, entity: &EntityRow, transition: &mut TransitionRow
         "open_transition": null,
     });
     work.merge(entities::store::entity_key(&entity.entity_id), &moved)?;
-    work.append(&entity.entity_id, Event::new(EventKind::TransitionApplied, transition.summary()))?;
+    work.append(
+        &entity.entity_id,
+        Event::new(EventKind::TransitionApplied, transition.summary()),
+    )?;
     Ok(())
 }
 
@@ -120,7 +185,11 @@ fn settle(work: &Work, transition: &mut TransitionRow, status: Status, reason: &
 fn tally(gate_type: GateType, ballots: &[BallotRow]) -> Tally {
     let mut tally = Tally::default();
     for ballot in ballots {
-        let weight = if gate_type == GateType::WeightedVote { ballot.weight_permille } else { 1 };
+        let weight = if gate_type == GateType::WeightedVote {
+            ballot.weight_permille
+        } else {
+            1
+        };
         let side = match ballot.choice {
             Choice::Yes => &mut tally.yes,
             Choice::No => &mut tally.no,

@@ -25,7 +25,9 @@ impl Electorate {
     }
 
     pub fn weight_permille(&self) -> u32 {
-        self.rows.iter().fold(0, |sum, row| sum.saturating_add(row.weight_permille))
+        self.rows
+            .iter()
+            .fold(0, |sum, row| sum.saturating_add(row.weight_permille))
     }
 }
 
@@ -36,11 +38,17 @@ pub async fn gather(work: &mut Work, entity: &Entity) -> Result<Electorate, Refu
     for row in store::people(&work.app.store, entity.id()).await? {
         *people.entry(row.user_id.clone()).or_default() |= row.flag();
     }
-    let members = people.values().filter(|held| !held.without(Relations::VERIFIKATOR).is_empty()).count();
+    let members = people
+        .values()
+        .filter(|held| !held.without(Relations::VERIFIKATOR).is_empty())
+        .count();
     let mut votes: Vec<(Relations, bool)> = Vec::new();
     let mut rows = Vec::new();
     for (user_id, held) in people {
-        let known = votes.iter().find(|(set, _)| *set == held).map(|(_, may)| *may);
+        let known = votes
+            .iter()
+            .find(|(set, _)| *set == held)
+            .map(|(_, may)| *may);
         let may_vote = match known {
             Some(may) => may,
             None => {
@@ -51,17 +59,35 @@ pub async fn gather(work: &mut Work, entity: &Entity) -> Result<Electorate, Refu
         };
         if may_vote {
             let relations = held.names().map(str::to_owned).collect();
-            rows.push(EligibleRow { transition_id: String::new(), user_id, relations, weight_permille: FULL_VOTE_PERMILLE });
+            rows.push(EligibleRow {
+                transition_id: String::new(),
+                user_id,
+                relations,
+                weight_permille: FULL_VOTE_PERMILLE,
+            });
         }
     }
-    Ok(Electorate { members: count(members), rows })
+    Ok(Electorate {
+        members: count(members),
+        rows,
+    })
 }
 
 fn may_vote(work: &mut Work, entity: &Entity, held: Relations) -> Result<bool, Refusal> {
-    let anybody = Actor { user_id: String::new(), username: String::new(), role: TokenRole::User };
-    let matter = authority::Matter { relations: held, ..entity.matter(work.now_ms(), "") };
+    let anybody = Actor {
+        user_id: String::new(),
+        username: String::new(),
+        role: TokenRole::User,
+    };
+    let matter = authority::Matter {
+        relations: held,
+        ..entity.matter(work.now_ms(), "")
+    };
     let standing = authority::standing(&anybody, work.context.trigger, &matter);
-    let facts = gotong_engine::role_matrix::AuthorizeFacts { snapshot: held, ..authority::facts(Action::TransitionVote, standing) };
+    let facts = gotong_engine::role_matrix::AuthorizeFacts {
+        snapshot: held,
+        ..authority::facts(Action::TransitionVote, standing)
+    };
     let given = work.rule(entity.id(), &facts)?;
     Ok(given.ruling.effect == Effect::Allow)
 }

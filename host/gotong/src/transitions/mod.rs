@@ -18,11 +18,13 @@ use gotong_engine::types::{Effect, Stage};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::command::Command;
 use crate::command::refusal::{Fault, Refusal};
 use crate::command::work::Work;
 use crate::entities::{self, Entity};
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
-use crate::rulings::{Given, gate};
+use crate::rulings::Given;
 use crate::words::Id;
 use electorate::Electorate;
 use store::{EligibleRow, TransitionRow};
@@ -42,36 +44,70 @@ pub struct Propose {
     pub emergency: bool,
 }
 
+/// An input about one transition. The entity it belongs to never changes.
+#[derive(Debug)]
+pub struct Upon<I> {
+    pub entity_id: String,
+    pub transition_id: String,
+    pub input: I,
+}
+
 /// Opens a gate, or applies at once what the policy lets happen at once.
-pub async fn propose(work: &mut Work, input: &Propose) -> Result<TransitionView, Refusal> {
-    let entity = entities::load(work, input.entity_id.as_str()).await?;
-    entity.authorize(work, if input.emergency { Action::TransitionEmergency } else { Action::TransitionPropose })?;
-    if entity.row.open_transition.is_some() {
-        return Err(Refusal::Conflict { code: "gate_open", detail: "a gate of this entity is open already; it has to close first" });
+impl Command for Propose {
+    type Output = TransitionView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.as_str().to_owned()
     }
-    let electorate = electorate::gather(work, &entity).await?;
-    let facts = plan_facts(work, &entity, input, &electorate).await?;
-    let given = work.rule(entity.id(), &facts)?;
-    let plan = terms(work, given)?;
-    let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan);
-    let proposed = Event::new(EventKind::TransitionProposed, transition.summary());
-    transition.event_hash = work.append(entity.id(), proposed)?.hash;
-    if plan.terms.window_hours == 0 {
-        close::apply(work, &entity.row, &mut transition, &plan.reason, &plan.rule)?;
-    } else {
-        open(work, &entity, &transition, &electorate)?;
+
+    async fn run(&self, work: &mut Work) -> Result<TransitionView, Refusal> {
+        let entity = entities::load(work, self.entity_id.as_str()).await?;
+        entity.authorize(
+            work,
+            if self.emergency {
+                Action::TransitionEmergency
+            } else {
+                Action::TransitionPropose
+            },
+        )?;
+        if entity.row.open_transition.is_some() {
+            return Err(Refusal::Conflict {
+                code: "gate_open",
+                detail: "a gate of this entity is open already; it has to close first",
+            });
+        }
+        let electorate = electorate::gather(work, &entity).await?;
+        let facts = plan_facts(work, &entity, self, &electorate).await?;
+        let given = work.rule(entity.id(), &facts)?;
+        let plan = terms(work, given)?;
+        let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan);
+        let proposed = Event::new(EventKind::TransitionProposed, transition.summary());
+        transition.event_hash = work.append(entity.id(), proposed)?.hash;
+        if plan.terms.window_hours == 0 {
+            close::apply(work, &entity.row, &mut transition, &plan.reason, &plan.rule)?;
+        } else {
+            open(work, &entity, &transition, &electorate)?;
+        }
+        work.create(
+            store::timeline_key(&transition),
+            &json!({"transition_id": transition.transition_id}),
+        )?;
+        work.create(store::key(&transition.transition_id), &transition)?;
+        Ok(view::full(transition, electorate.rows, Vec::new()))
     }
-    work.create(store::timeline_key(&transition), &json!({"transition_id": transition.transition_id}))?;
-    work.create(store::key(&transition.transition_id), &transition)?;
-    Ok(view::full(transition, electorate.rows, Vec::new()))
 }
 
 /// What the gate policy decides by.
-async fn plan_facts(work: &Work, entity: &Entity, input: &Propose, electorate: &Electorate) -> Result<PlanFacts, Refusal> {
+async fn plan_facts(
+    work: &Work,
+    entity: &Entity,
+    input: &Propose,
+    electorate: &Electorate,
+) -> Result<PlanFacts, Refusal> {
     Ok(PlanFacts {
         track: entity.row.track,
         from_stage: entity.row.stage,
-        to_track: gate::track_of(&work.app, entity.row.track, input.to_stage)?,
+        to_track: work.app.tracks.meant(entity.row.track, input.to_stage),
         to_stage: input.to_stage,
         members: electorate.members,
         eligible: electorate.eligible(),
@@ -99,18 +135,41 @@ pub fn terms(work: &Work, given: Given<TermsRuling>) -> Result<Plan, Refusal> {
     if given.ruling.effect == Effect::Deny {
         return Err(given.refusal(&work.app, &given.ruling.reason, &given.ruling.rule));
     }
-    let TermsRuling { terms, reason, rule, .. } = given.ruling;
-    let terms = terms.ok_or_else(|| Fault::Broken("the gate policy allowed without terms".into()))?;
-    Ok(Plan { terms, reason, rule, decision_id: given.decision_id, policy: given.policy })
+    let TermsRuling {
+        terms,
+        reason,
+        rule,
+        ..
+    } = given.ruling;
+    let terms =
+        terms.ok_or_else(|| Fault::Broken("the gate policy allowed without terms".into()))?;
+    Ok(Plan {
+        terms,
+        reason,
+        rule,
+        decision_id: given.decision_id,
+        policy: given.policy,
+    })
 }
 
 /// Opens the gate: who may vote is fixed now, and the timer is set in the same commit.
-fn open(work: &mut Work, entity: &Entity, transition: &TransitionRow, electorate: &Electorate) -> Result<(), Refusal> {
+fn open(
+    work: &mut Work,
+    entity: &Entity,
+    transition: &TransitionRow,
+    electorate: &Electorate,
+) -> Result<(), Refusal> {
     for person in &electorate.rows {
-        let row = EligibleRow { transition_id: transition.transition_id.clone(), ..person.clone() };
+        let row = EligibleRow {
+            transition_id: transition.transition_id.clone(),
+            ..person.clone()
+        };
         work.create(store::eligible_key(&row.transition_id, &row.user_id), &row)?;
     }
-    work.merge(entities::store::entity_key(entity.id()), &json!({"open_transition": transition.transition_id}))?;
+    work.merge(
+        entities::store::entity_key(entity.id()),
+        &json!({"open_transition": transition.transition_id}),
+    )?;
     work.schedule(close::timer(transition));
     Ok(())
 }

@@ -8,64 +8,118 @@ use serde::Deserialize;
 
 use super::store::{self, ObjectionKind, ObjectionRow, Status, TransitionRow};
 use super::view::{self, TransitionView};
-use super::{Plan, ballot, close, terms};
+use super::{Plan, Upon, ballot, close, terms};
+use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::{self, Entity};
+use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::words::Reason;
 
-/// `POST /v1/transitions/{id}/objections` and `/challenges`
+/// `POST /v1/transitions/{id}/objections`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Object {
     pub reason: Reason,
 }
 
-/// Objects: a gate of consent becomes a standard vote.
-pub async fn object(work: &mut Work, entity_id: &str, transition_id: &str, input: &Object) -> Result<TransitionView, Refusal> {
-    let entity = entities::load(work, entity_id).await?;
-    entity.authorize(work, Action::TransitionObject)?;
-    let transition = open_transition(work, transition_id).await?;
-    let gate = &transition.gate;
-    let facts = ObjectFacts {
-        gate_type: gate.gate_type,
-        phase: gate.phase,
-        objector: entity.mine,
-        eligible: gate.eligible,
-        objections: gate.objections,
-        risk: gate.risk,
-        challenge_window_hours: gate.challenge_window_hours,
-    };
-    let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
-    let plan = terms(work, given)?;
-    reopen(work, &entity, transition, &plan, ObjectionKind::Objection, &input.reason).await
+/// `POST /v1/transitions/{id}/challenges`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    pub reason: Reason,
 }
 
-/// Challenges: a vote that was won is voted on again.
-pub async fn challenge(work: &mut Work, entity_id: &str, transition_id: &str, input: &Object) -> Result<TransitionView, Refusal> {
-    let entity = entities::load(work, entity_id).await?;
-    entity.authorize(work, Action::ResultChallenge)?;
-    let transition = open_transition(work, transition_id).await?;
-    let gate = &transition.gate;
-    let facts = ChallengeFacts {
-        gate_type: gate.gate_type,
-        phase: gate.phase,
-        challenger: entity.mine,
-        eligible: gate.eligible,
-        eligible_weight_permille: gate.eligible_weight_permille,
-        challenges: gate.challenges,
-        risk: gate.risk,
-    };
-    let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
-    let plan = terms(work, given)?;
-    reopen(work, &entity, transition, &plan, ObjectionKind::Challenge, &input.reason).await
+/// A gate of consent becomes a standard vote.
+impl Command for Upon<Object> {
+    type Output = TransitionView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
+    }
+
+    async fn run(&self, work: &mut Work) -> Result<TransitionView, Refusal> {
+        let Self {
+            entity_id,
+            transition_id,
+            input,
+        } = self;
+        let entity = entities::load(work, entity_id).await?;
+        entity.authorize(work, Action::TransitionObject)?;
+        let transition = open_transition(work, transition_id).await?;
+        let gate = &transition.gate;
+        let facts = ObjectFacts {
+            gate_type: gate.gate_type,
+            phase: gate.phase,
+            objector: entity.mine,
+            eligible: gate.eligible,
+            objections: gate.objections,
+            risk: gate.risk,
+            challenge_window_hours: gate.challenge_window_hours,
+        };
+        let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
+        let plan = terms(work, given)?;
+        reopen(
+            work,
+            &entity,
+            transition,
+            &plan,
+            ObjectionKind::Objection,
+            &input.reason,
+        )
+        .await
+    }
+}
+
+/// A vote that was won is voted on again.
+impl Command for Upon<Challenge> {
+    type Output = TransitionView;
+
+    fn scope(&self, _: &Actor) -> String {
+        self.entity_id.clone()
+    }
+
+    async fn run(&self, work: &mut Work) -> Result<TransitionView, Refusal> {
+        let Self {
+            entity_id,
+            transition_id,
+            input,
+        } = self;
+        let entity = entities::load(work, entity_id).await?;
+        entity.authorize(work, Action::ResultChallenge)?;
+        let transition = open_transition(work, transition_id).await?;
+        let gate = &transition.gate;
+        let facts = ChallengeFacts {
+            gate_type: gate.gate_type,
+            phase: gate.phase,
+            challenger: entity.mine,
+            eligible: gate.eligible,
+            eligible_weight_permille: gate.eligible_weight_permille,
+            challenges: gate.challenges,
+            risk: gate.risk,
+        };
+        let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
+        let plan = terms(work, given)?;
+        reopen(
+            work,
+            &entity,
+            transition,
+            &plan,
+            ObjectionKind::Challenge,
+            &input.reason,
+        )
+        .await
+    }
 }
 
 async fn open_transition(work: &Work, transition_id: &str) -> Result<TransitionRow, Refusal> {
     let transition = ballot::load(work, transition_id).await?;
     if transition.status != Status::Open || work.now_ms() >= transition.gate.closes_at_ms {
-        return Err(Refusal::Conflict { code: "gate_closed", detail: "the window of this gate has ended" });
+        return Err(Refusal::Conflict {
+            code: "gate_closed",
+            detail: "the window of this gate has ended",
+        });
     }
     Ok(transition)
 }
@@ -99,10 +153,19 @@ async fn reopen(
         reason: reason.as_str().to_owned(),
         at_ms: work.now_ms(),
     };
-    work.create(Key::parts("objection", (&row.transition_id, row.at_ms, &row.user_id)), &row)?;
-    work.merge(store::key(&transition.transition_id), &serde_json::json!({"gate": transition.gate}))?;
+    work.create(
+        Key::parts("objection", (&row.transition_id, row.at_ms, &row.user_id)),
+        &row,
+    )?;
+    work.merge(
+        store::key(&transition.transition_id),
+        &serde_json::json!({"gate": transition.gate}),
+    )?;
     work.schedule(close::timer(&transition));
-    work.append(entity.id(), Event::new(event, transition.summary()).private("reason", &row.reason))?;
+    work.append(
+        entity.id(),
+        Event::new(event, transition.summary()).private("reason", &row.reason),
+    )?;
     let mut objections = store::objections(&work.app.store, &row.transition_id).await?;
     objections.push(row);
     let eligible = store::snapshot(&work.app.store, &transition.transition_id).await?;

@@ -6,11 +6,11 @@ use axum::{Json, Router};
 use gotong_engine::types::Track;
 use serde::Deserialize;
 
-use super::ballot::{self, Vote};
-use super::objection::{self, Object};
+use super::ballot::Vote;
+use super::objection::{Challenge, Object};
 use super::store::{self, Filter, Status};
 use super::view::{self, Page, TransitionView};
-use super::{Propose, propose};
+use super::{Propose, Upon};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::command::refusal::Refusal;
@@ -25,7 +25,7 @@ const LONGEST_PAGE: usize = 50;
 
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/transitions", post(propose_transition).get(list))
+        .route("/transitions", post(propose).get(list))
         .route("/transitions/{id}", get(read))
         .route("/transitions/{id}/objections", post(object))
         .route("/transitions/{id}/votes", post(vote))
@@ -33,33 +33,65 @@ pub fn routes() -> Router<App> {
         .route("/entities/{id}/timeline", get(timeline))
 }
 
-async fn propose_transition(State(app): State<App>, context: CommandContext, ValidJson(body): ValidJson<Propose>) -> Result<Answer, CommandError> {
-    app.command(context, body.entity_id.as_str(), async |work| propose(work, &body).await).await
+async fn propose(
+    State(app): State<App>,
+    context: CommandContext,
+    ValidJson(body): ValidJson<Propose>,
+) -> Result<Answer, CommandError> {
+    app.command(context, &body).await
 }
 
-async fn object(State(app): State<App>, context: CommandContext, Path(id): Path<String>, ValidJson(body): ValidJson<Object>) -> Result<Answer, Problem> {
-    let entity_id = entity_of(&app, &id).await?;
-    Ok(app.command(context, &entity_id, async |work| objection::object(work, &entity_id, &id, &body).await).await?)
+async fn object(
+    State(app): State<App>,
+    context: CommandContext,
+    Path(id): Path<String>,
+    ValidJson(input): ValidJson<Object>,
+) -> Result<Answer, Problem> {
+    Ok(app.command(context, &upon(&app, id, input).await?).await?)
 }
 
-async fn challenge(State(app): State<App>, context: CommandContext, Path(id): Path<String>, ValidJson(body): ValidJson<Object>) -> Result<Answer, Problem> {
-    let entity_id = entity_of(&app, &id).await?;
-    Ok(app.command(context, &entity_id, async |work| objection::challenge(work, &entity_id, &id, &body).await).await?)
+async fn challenge(
+    State(app): State<App>,
+    context: CommandContext,
+    Path(id): Path<String>,
+    ValidJson(input): ValidJson<Challenge>,
+) -> Result<Answer, Problem> {
+    Ok(app.command(context, &upon(&app, id, input).await?).await?)
 }
 
-async fn vote(State(app): State<App>, context: CommandContext, Path(id): Path<String>, ValidJson(body): ValidJson<Vote>) -> Result<Answer, Problem> {
-    let entity_id = entity_of(&app, &id).await?;
-    Ok(app.command(context, &entity_id, async |work| ballot::vote(work, &entity_id, &id, &body).await).await?)
+async fn vote(
+    State(app): State<App>,
+    context: CommandContext,
+    Path(id): Path<String>,
+    ValidJson(input): ValidJson<Vote>,
+) -> Result<Answer, Problem> {
+    Ok(app.command(context, &upon(&app, id, input).await?).await?)
 }
 
-/// The entity a transition belongs to: the scope of its commands. It never changes.
-async fn entity_of(app: &App, transition_id: &str) -> Result<String, Problem> {
-    let row = store::transition(&app.store, transition_id).await.map_err(|error| refused(error.into()))?;
-    row.map(|row| row.entity_id).ok_or_else(|| Problem::not_found("transition"))
+/// Finds the entity a transition belongs to: the scope of its commands.
+async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, Problem> {
+    let row = store::transition(&app.store, &transition_id)
+        .await
+        .map_err(|error| refused(error.into()))?;
+    let entity_id = row
+        .map(|row| row.entity_id)
+        .ok_or_else(|| Problem::not_found("transition"))?;
+    Ok(Upon {
+        entity_id,
+        transition_id,
+        input,
+    })
 }
 
-async fn read(State(app): State<App>, context: ReadContext, Path(id): Path<String>) -> Result<Json<TransitionView>, Problem> {
-    view::read(&app, &context, &id).await.map(Json).map_err(refused)
+async fn read(
+    State(app): State<App>,
+    context: ReadContext,
+    Path(id): Path<String>,
+) -> Result<Json<TransitionView>, Problem> {
+    view::read(&app, &context, &id)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,9 +101,17 @@ struct Paging {
     limit: Option<usize>,
 }
 
-async fn timeline(State(app): State<App>, context: ReadContext, Path(id): Path<String>, ValidQuery(query): ValidQuery<Paging>) -> Result<Json<Page>, Problem> {
+async fn timeline(
+    State(app): State<App>,
+    context: ReadContext,
+    Path(id): Path<String>,
+    ValidQuery(query): ValidQuery<Paging>,
+) -> Result<Json<Page>, Problem> {
     let after = query.after.as_deref().map(cursor).transpose()?;
-    view::timeline(&app, &context, &id, after, page_size(query.limit)?).await.map(Json).map_err(refused)
+    view::timeline(&app, &context, &id, after, page_size(query.limit)?)
+        .await
+        .map(Json)
+        .map_err(refused)
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,17 +124,30 @@ struct Narrow {
     limit: Option<usize>,
 }
 
-async fn list(State(app): State<App>, context: ReadContext, ValidQuery(query): ValidQuery<Narrow>) -> Result<Json<Page>, Problem> {
+async fn list(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidQuery(query): ValidQuery<Narrow>,
+) -> Result<Json<Page>, Problem> {
     let after = query.after.as_deref().map(cursor).transpose()?;
-    let filter = Filter { scope_id: query.scope_id.as_ref().map(ScopeId::as_str), track: query.track, status: query.status, after };
-    let page: Result<Page, Refusal> = view::list(&app, &context, &filter, page_size(query.limit)?).await;
+    let filter = Filter {
+        scope_id: query.scope_id.as_ref().map(ScopeId::as_str),
+        track: query.track,
+        status: query.status,
+        after,
+    };
+    let page: Result<Page, Refusal> =
+        view::list(&app, &context, &filter, page_size(query.limit)?).await;
     page.map(Json).map_err(refused)
 }
 
 fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     let size = limit.unwrap_or(PAGE);
     if !(1..=LONGEST_PAGE).contains(&size) {
-        return Err(Problem::bad_request("invalid_query", format!("`limit` is not within 1 to {LONGEST_PAGE}")));
+        return Err(Problem::bad_request(
+            "invalid_query",
+            format!("`limit` is not within 1 to {LONGEST_PAGE}"),
+        ));
     }
     Ok(size)
 }
@@ -103,5 +156,7 @@ fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
 fn cursor(text: &str) -> Result<(i64, &str), Problem> {
     text.split_once('.')
         .and_then(|(at_ms, id)| Some((at_ms.parse().ok()?, id)))
-        .ok_or_else(|| Problem::bad_request("invalid_cursor", "`after` is not the `next` of a page"))
+        .ok_or_else(|| {
+            Problem::bad_request("invalid_cursor", "`after` is not the `next` of a page")
+        })
 }

@@ -179,7 +179,8 @@ impl GateRow {
             vote_tally: None,
             reason: None,
             rule: None,
-            audit_due_at_ms: (terms.audit_due_hours > 0).then(|| window_end(now_ms, terms.audit_due_hours)),
+            audit_due_at_ms: (terms.audit_due_hours > 0)
+                .then(|| window_end(now_ms, terms.audit_due_hours)),
             policy_digest: plan.policy,
         }
     }
@@ -234,7 +235,11 @@ impl TransitionRow {
             request_id: context.request_id.clone(),
             correlation_id: context.correlation_id.clone(),
             // Transitions are kept for good; the retention family will rule this once it is there.
-            retention_tag: RetentionTag { name: "transition".into(), keep: "forever".into(), on_expiry: "keep".into() },
+            retention_tag: RetentionTag {
+                name: "transition".into(),
+                keep: "forever".into(),
+                on_expiry: "keep".into(),
+            },
             event_hash: String::new(),
             decision_id: plan.decision_id.clone(),
             gate: GateRow::open(plan, facts, now_ms),
@@ -264,7 +269,14 @@ pub fn key(transition_id: &str) -> Key {
 }
 
 pub fn timeline_key(transition: &TransitionRow) -> Key {
-    Key::parts("timeline", (&transition.entity_id, transition.occurred_at_ms, &transition.transition_id))
+    Key::parts(
+        "timeline",
+        (
+            &transition.entity_id,
+            transition.occurred_at_ms,
+            &transition.transition_id,
+        ),
+    )
 }
 
 pub fn eligible_key(transition_id: &str, user_id: &str) -> Key {
@@ -275,28 +287,56 @@ pub fn ballot_key(transition_id: &str, round: u32, user_id: &str) -> Key {
     Key::parts("ballot", (transition_id, i64::from(round), user_id))
 }
 
-pub async fn transition(store: &Store, transition_id: &str) -> Result<Option<TransitionRow>, StoreError> {
+pub async fn transition(
+    store: &Store,
+    transition_id: &str,
+) -> Result<Option<TransitionRow>, StoreError> {
     store.get(&key(transition_id)).await
 }
 
-pub async fn eligible(store: &Store, transition_id: &str, user_id: &str) -> Result<Option<EligibleRow>, StoreError> {
+pub async fn eligible(
+    store: &Store,
+    transition_id: &str,
+    user_id: &str,
+) -> Result<Option<EligibleRow>, StoreError> {
     store.get(&eligible_key(transition_id, user_id)).await
 }
 
 pub async fn snapshot(store: &Store, transition_id: &str) -> Result<Vec<EligibleRow>, StoreError> {
-    store.scan(&KeyRange::prefix("gate_eligible", (transition_id,))).await
+    store
+        .scan(&KeyRange::prefix("gate_eligible", (transition_id,)))
+        .await
 }
 
-pub async fn ballots(store: &Store, transition_id: &str, round: u32) -> Result<Vec<BallotRow>, StoreError> {
-    store.scan(&KeyRange::prefix("ballot", (transition_id, i64::from(round)))).await
+pub async fn ballots(
+    store: &Store,
+    transition_id: &str,
+    round: u32,
+) -> Result<Vec<BallotRow>, StoreError> {
+    store
+        .scan(&KeyRange::prefix(
+            "ballot",
+            (transition_id, i64::from(round)),
+        ))
+        .await
 }
 
-pub async fn objections(store: &Store, transition_id: &str) -> Result<Vec<ObjectionRow>, StoreError> {
-    store.scan(&KeyRange::prefix("objection", (transition_id,))).await
+pub async fn objections(
+    store: &Store,
+    transition_id: &str,
+) -> Result<Vec<ObjectionRow>, StoreError> {
+    store
+        .scan(&KeyRange::prefix("objection", (transition_id,)))
+        .await
 }
 
 /// A page of an entity's transitions, in timeline order, behind `after` (occurred_at_ms, transition_id).
-pub async fn timeline(store: &Store, entity_id: &str, after: Option<(Millis, &str)>, limit: usize) -> Result<Vec<TransitionRow>, StoreError> {
+pub async fn timeline(
+    store: &Store,
+    entity_id: &str,
+    after: Option<(Millis, &str)>,
+    limit: usize,
+) -> Result<Vec<TransitionRow>, StoreError> {
     #[derive(Deserialize)]
     struct Entry {
         transition_id: String,
@@ -306,7 +346,10 @@ pub async fn timeline(store: &Store, entity_id: &str, after: Option<(Millis, &st
         range = range.after((at_ms, transition_id));
     }
     let entries: Vec<Entry> = store.scan(&range).await?;
-    let keys: Vec<Key> = entries.iter().map(|entry| key(&entry.transition_id)).collect();
+    let keys: Vec<Key> = entries
+        .iter()
+        .map(|entry| key(&entry.transition_id))
+        .collect();
     store.get_many(&keys).await
 }
 
@@ -319,9 +362,17 @@ pub struct Filter<'a> {
     pub after: Option<(Millis, &'a str)>,
 }
 
-pub async fn list(store: &Store, filter: &Filter<'_>, limit: usize) -> Result<Vec<TransitionRow>, StoreError> {
+pub async fn list(
+    store: &Store,
+    filter: &Filter<'_>,
+    limit: usize,
+) -> Result<Vec<TransitionRow>, StoreError> {
     // The planner takes the scope's index when a scope is given; NONE switches a condition off.
-    let scope = if filter.scope_id.is_some() { "scope_id = $scope" } else { "true" };
+    let scope = if filter.scope_id.is_some() {
+        "scope_id = $scope"
+    } else {
+        "true"
+    };
     let query = format!(
         "SELECT * FROM transition WHERE {scope} AND ($track = NULL OR track = $track) AND ($status = NULL OR status = $status)
             AND ($at = NULL OR occurred_at_ms > $at OR (occurred_at_ms = $at AND transition_id > $after))

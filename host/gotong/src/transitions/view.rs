@@ -58,12 +58,30 @@ struct EligiblePerson {
 }
 
 /// Everything, for somebody who took part.
-pub fn full(row: TransitionRow, eligible: Vec<EligibleRow>, objections: Vec<ObjectionRow>) -> TransitionView {
-    let people = eligible.into_iter().map(|person| EligiblePerson { user_id: person.user_id, relations: person.relations }).collect();
-    TransitionView { record: record(row, Some(people), true, true), objections: Some(objections) }
+pub fn full(
+    row: TransitionRow,
+    eligible: Vec<EligibleRow>,
+    objections: Vec<ObjectionRow>,
+) -> TransitionView {
+    let people = eligible
+        .into_iter()
+        .map(|person| EligiblePerson {
+            user_id: person.user_id,
+            relations: person.relations,
+        })
+        .collect();
+    TransitionView {
+        record: record(row, Some(people), true, true),
+        objections: Some(objections),
+    }
 }
 
-fn record(row: TransitionRow, eligible_people: Option<Vec<EligiblePerson>>, actor: bool, scope: bool) -> Record {
+fn record(
+    row: TransitionRow,
+    eligible_people: Option<Vec<EligiblePerson>>,
+    actor: bool,
+    scope: bool,
+) -> Record {
     Record {
         transition_id: row.transition_id,
         entity_id: row.entity_id,
@@ -82,13 +100,23 @@ fn record(row: TransitionRow, eligible_people: Option<Vec<EligiblePerson>>, acto
         retention_tag: row.retention_tag,
         event_hash: row.event_hash,
         decision_id: row.decision_id,
-        gate: GateView { status: row.status, gate: row.gate, eligible_people },
+        gate: GateView {
+            status: row.status,
+            gate: row.gate,
+            eligible_people,
+        },
     }
 }
 
 /// One transition, for a reader of its entity.
-pub async fn read(app: &App, context: &ReadContext, transition_id: &str) -> Result<TransitionView, Refusal> {
-    let row = store::transition(&app.store, transition_id).await?.ok_or(Refusal::NotFound("transition"))?;
+pub async fn read(
+    app: &App,
+    context: &ReadContext,
+    transition_id: &str,
+) -> Result<TransitionView, Refusal> {
+    let row = store::transition(&app.store, transition_id)
+        .await?
+        .ok_or(Refusal::NotFound("transition"))?;
     let seen = look(app, context, &row.entity_id).await?;
     let eligible = store::snapshot(&app.store, transition_id).await?;
     let objections = store::objections(&app.store, transition_id).await?;
@@ -97,8 +125,20 @@ pub async fn read(app: &App, context: &ReadContext, transition_id: &str) -> Resu
     let mut view = short(row, &seen);
     if seen.people {
         let people = eligible.into_iter().filter(|person| shown(&person.user_id));
-        view.record.gate.eligible_people = Some(people.map(|person| EligiblePerson { user_id: person.user_id, relations: person.relations }).collect());
-        view.objections = Some(objections.into_iter().filter(|objection| shown(&objection.user_id)).collect());
+        view.record.gate.eligible_people = Some(
+            people
+                .map(|person| EligiblePerson {
+                    user_id: person.user_id,
+                    relations: person.relations,
+                })
+                .collect(),
+        );
+        view.objections = Some(
+            objections
+                .into_iter()
+                .filter(|objection| shown(&objection.user_id))
+                .collect(),
+        );
     }
     Ok(view)
 }
@@ -125,9 +165,13 @@ async fn look(app: &App, context: &ReadContext, entity_id: &str) -> Result<Seen,
 }
 
 fn short(row: TransitionRow, seen: &Seen) -> TransitionView {
-    let by_author = row.actor.relations.contains(Relations::AUTHOR) || seen.hidden_author.as_deref() == Some(&row.actor.user_id);
+    let by_author = row.actor.relations.contains(Relations::AUTHOR)
+        || seen.hidden_author.as_deref() == Some(&row.actor.user_id);
     let actor = seen.people && !(seen.hidden_author.is_some() && by_author);
-    TransitionView { record: record(row, None, actor, seen.scope), objections: None }
+    TransitionView {
+        record: record(row, None, actor, seen.scope),
+        objections: None,
+    }
 }
 
 /// One page of transitions, and where the next begins.
@@ -137,15 +181,29 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-pub async fn timeline(app: &App, context: &ReadContext, entity_id: &str, after: Option<(i64, &str)>, limit: usize) -> Result<Page, Refusal> {
+pub async fn timeline(
+    app: &App,
+    context: &ReadContext,
+    entity_id: &str,
+    after: Option<(i64, &str)>,
+    limit: usize,
+) -> Result<Page, Refusal> {
     let seen = look(app, context, entity_id).await?;
     let rows = store::timeline(&app.store, entity_id, after, limit).await?;
     let next = cursor(&rows, limit);
-    Ok(Page { items: rows.into_iter().map(|row| short(row, &seen)).collect(), next })
+    Ok(Page {
+        items: rows.into_iter().map(|row| short(row, &seen)).collect(),
+        next,
+    })
 }
 
 /// Transitions across entities: those the viewer may not know of are left out.
-pub async fn list(app: &App, context: &ReadContext, filter: &Filter<'_>, limit: usize) -> Result<Page, Refusal> {
+pub async fn list(
+    app: &App,
+    context: &ReadContext,
+    filter: &Filter<'_>,
+    limit: usize,
+) -> Result<Page, Refusal> {
     let rows = store::list(&app.store, filter, limit).await?;
     let next = cursor(&rows, limit);
     let mut items = Vec::with_capacity(rows.len());
@@ -160,5 +218,7 @@ pub async fn list(app: &App, context: &ReadContext, filter: &Filter<'_>, limit: 
 }
 
 fn cursor(rows: &[TransitionRow], limit: usize) -> Option<String> {
-    rows.last().filter(|_| rows.len() == limit).map(|row| format!("{}.{}", row.occurred_at_ms, row.transition_id))
+    rows.last()
+        .filter(|_| rows.len() == limit)
+        .map(|row| format!("{}.{}", row.occurred_at_ms, row.transition_id))
 }

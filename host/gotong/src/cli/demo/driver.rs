@@ -51,15 +51,31 @@ impl Driver {
         let secret = Secret::new(DEV_SECRET.trim());
         let mut tokens = BTreeMap::new();
         for (name, username, role) in CAST {
-            let actor = Actor { user_id: name.to_owned(), username: username.to_owned(), role };
+            let actor = Actor {
+                user_id: name.to_owned(),
+                username: username.to_owned(),
+                role,
+            };
             tokens.insert(name, sign(auth, &secret, &actor, TOKEN_TTL_S)?);
         }
         let client = Client::builder().build()?;
-        Ok(Self { client, base: base.to_owned(), aloud, tokens, requests: 0, steps: 0, refused: 0, failures: Vec::new() })
+        Ok(Self {
+            client,
+            base: base.to_owned(),
+            aloud,
+            tokens,
+            requests: 0,
+            steps: 0,
+            refused: 0,
+            failures: Vec::new(),
+        })
     }
 
     pub fn token(&self, who: &str) -> Result<String, CliError> {
-        self.tokens.get(who).cloned().ok_or_else(|| format!("`{who}` is not in the cast").into())
+        self.tokens
+            .get(who)
+            .cloned()
+            .ok_or_else(|| format!("`{who}` is not in the cast").into())
     }
 
     pub fn say(&self, line: &str) {
@@ -74,20 +90,63 @@ impl Driver {
         format!("demo-request-{:03}", self.requests)
     }
 
-    pub async fn post(&mut self, who: &str, told: &str, path: impl Into<String>, body: Value, expect: (u16, Option<&str>)) -> Result<Value, CliError> {
+    pub async fn post(
+        &mut self,
+        who: &str,
+        told: &str,
+        path: impl Into<String>,
+        body: Value,
+        expect: (u16, Option<&str>),
+    ) -> Result<Value, CliError> {
         let key = Some(self.new_key());
-        let step = Step { who, told, method: Method::POST, path: path.into(), body: Some(body), expect, key };
+        let step = Step {
+            who,
+            told,
+            method: Method::POST,
+            path: path.into(),
+            body: Some(body),
+            expect,
+            key,
+        };
         self.step(step).await.map(|(answer, _)| answer)
     }
 
-    pub async fn put(&mut self, who: &str, told: &str, path: impl Into<String>, body: Value, expect: (u16, Option<&str>)) -> Result<Value, CliError> {
+    pub async fn put(
+        &mut self,
+        who: &str,
+        told: &str,
+        path: impl Into<String>,
+        body: Value,
+        expect: (u16, Option<&str>),
+    ) -> Result<Value, CliError> {
         let key = Some(self.new_key());
-        let step = Step { who, told, method: Method::PUT, path: path.into(), body: Some(body), expect, key };
+        let step = Step {
+            who,
+            told,
+            method: Method::PUT,
+            path: path.into(),
+            body: Some(body),
+            expect,
+            key,
+        };
         self.step(step).await.map(|(answer, _)| answer)
     }
 
-    pub async fn get(&mut self, who: &str, told: &str, path: impl Into<String>) -> Result<Value, CliError> {
-        let step = Step { who, told, method: Method::GET, path: path.into(), body: None, expect: (200, None), key: None };
+    pub async fn get(
+        &mut self,
+        who: &str,
+        told: &str,
+        path: impl Into<String>,
+    ) -> Result<Value, CliError> {
+        let step = Step {
+            who,
+            told,
+            method: Method::GET,
+            path: path.into(),
+            body: None,
+            expect: (200, None),
+            key: None,
+        };
         self.step(step).await.map(|(answer, _)| answer)
     }
 
@@ -97,7 +156,10 @@ impl Driver {
         let (expected, code) = step.expect;
         self.say(&format!("\n{:>2}. {}", self.steps, step.told));
         self.say(&format!("    {}", self.curl(&step)));
-        let mut request = self.client.request(step.method.clone(), format!("{}{}", self.base, step.path)).bearer_auth(self.token(step.who)?);
+        let mut request = self
+            .client
+            .request(step.method.clone(), format!("{}{}", self.base, step.path))
+            .bearer_auth(self.token(step.who)?);
         if let Some(key) = &step.key {
             request = request.header("Idempotency-Key", key);
         }
@@ -110,19 +172,33 @@ impl Driver {
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         let as_told = status == expected && code.is_none_or(|code| answer["code"] == code);
         if !as_told {
-            self.failures.push(format!("step {} ({}): {expected} {} was expected, {status} came: {text}", self.steps, step.told, code.unwrap_or("")));
+            self.failures.push(format!(
+                "step {} ({}): {expected} {} was expected, {status} came: {text}",
+                self.steps,
+                step.told,
+                code.unwrap_or("")
+            ));
         }
         if status >= 400 {
             self.refused += usize::from(as_told);
-            let rule = answer["rule"].as_str().map_or_else(String::new, |rule| format!(" [rule {rule}]"));
-            self.say(&format!("    {status} {}{rule}: {}", answer["code"].as_str().unwrap_or("?"), answer["detail"].as_str().unwrap_or("")));
+            let rule = answer["rule"]
+                .as_str()
+                .map_or_else(String::new, |rule| format!(" [rule {rule}]"));
+            self.say(&format!(
+                "    {status} {}{rule}: {}",
+                answer["code"].as_str().unwrap_or("?"),
+                answer["detail"].as_str().unwrap_or("")
+            ));
         }
         Ok((answer, text))
     }
 
     /// Something that must hold, beyond one answer.
     pub fn must(&mut self, what: &str, holds: bool) {
-        self.say(&format!("    {} {what}", if holds { "so:" } else { "NOT so:" }));
+        self.say(&format!(
+            "    {} {what}",
+            if holds { "so:" } else { "NOT so:" }
+        ));
         if !holds {
             self.failures.push(format!("step {}: {what}", self.steps));
         }
@@ -133,27 +209,56 @@ impl Driver {
         self.steps += 1;
         let body = json!({"advance_ms": hours * 60 * 60 * 1_000});
         self.say(&format!("\n{:>2}. {hours} hours go by", self.steps));
-        self.say(&format!("    curl -X POST {}/dev/clock -H 'Content-Type: application/json' -d '{body}'", self.base));
-        let answer: Value = self.client.post(format!("{}/dev/clock", self.base)).json(&body).send().await?.error_for_status()?.json().await?;
+        self.say(&format!(
+            "    curl -X POST {}/dev/clock -H 'Content-Type: application/json' -d '{body}'",
+            self.base
+        ));
+        let answer: Value = self
+            .client
+            .post(format!("{}/dev/clock", self.base))
+            .json(&body)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
         self.say(&format!("    {} timer(s) ran", answer["timers_run"]));
         Ok(())
     }
 
     fn curl(&self, step: &Step<'_>) -> String {
-        let method = if step.method == Method::GET { String::new() } else { format!("-X {} ", step.method) };
-        let key = step.key.as_ref().map_or_else(String::new, |key| format!(" -H 'Idempotency-Key: {key}'"));
-        let body = step.body.as_ref().map_or_else(String::new, |body| format!(" -H 'Content-Type: application/json' -d '{body}'"));
+        let method = if step.method == Method::GET {
+            String::new()
+        } else {
+            format!("-X {} ", step.method)
+        };
+        let key = step
+            .key
+            .as_ref()
+            .map_or_else(String::new, |key| format!(" -H 'Idempotency-Key: {key}'"));
+        let body = step.body.as_ref().map_or_else(String::new, |body| {
+            format!(" -H 'Content-Type: application/json' -d '{body}'")
+        });
         let token = step.who.to_uppercase();
-        format!("curl {method}{}{} -H \"Authorization: Bearer ${token}\"{key}{body}", self.base, step.path)
+        format!(
+            "curl {method}{}{} -H \"Authorization: Bearer ${token}\"{key}{body}",
+            self.base, step.path
+        )
     }
 
     pub fn how_to_go_on(&self) {
-        println!("\nThe host is still up at {}. To go on by hand:\n", self.base);
+        println!(
+            "\nThe host is still up at {}. To go on by hand:\n",
+            self.base
+        );
         for (name, token) in &self.tokens {
             println!("  export {}={token}", name.to_uppercase());
         }
         println!("\n  gotong replay --url {} --token \"$ADMIN\"", self.base);
-        println!("  gotong audit verify --url {} --token \"$ADMIN\"", self.base);
+        println!(
+            "  gotong audit verify --url {} --token \"$ADMIN\"",
+            self.base
+        );
         println!("\nCtrl-C ends it; nothing of it is kept.");
     }
 }

@@ -32,7 +32,13 @@ pub struct Demo {
 
 impl Demo {
     pub async fn run(self, config: Config) -> Result<ExitCode, CliError> {
-        let mut config = Config { dev: true, listen: self.listen.clone(), store_url: Secret::new("memory"), crash_at: None, ..config };
+        let mut config = Config {
+            dev: true,
+            listen: self.listen.clone(),
+            store_url: Secret::new("memory"),
+            crash_at: None,
+            ..config
+        };
         // The demo's people sign in with the public dev key, whatever key is configured.
         config.auth.hs256_secret = None;
         let server = Server::start(config).await?;
@@ -44,10 +50,30 @@ impl Demo {
         let source = Source::Host(Host::new(&base, driver.token("admin")?)?);
         let replay = replay_all(&server.app.policies, &source).await?;
         let ledger = verify(&source).await?;
-        driver.say(&format!("  {} decisions replayed: {} match, {} diverged, {} not replayable", replay.total(), replay.matching, replay.diverged, replay.not_replayable));
-        driver.say(&format!("  {} events in {} streams: {}", ledger.events, ledger.streams, if ledger.ok { "every chain holds" } else { "NOT WHOLE" }));
+        driver.say(&format!(
+            "  {} decisions replayed: {} match, {} diverged, {} not replayable",
+            replay.total(),
+            replay.matching,
+            replay.diverged,
+            replay.not_replayable
+        ));
+        driver.say(&format!(
+            "  {} events in {} streams: {}",
+            ledger.events,
+            ledger.streams,
+            if ledger.ok {
+                "every chain holds"
+            } else {
+                "NOT WHOLE"
+            }
+        ));
 
-        let held = driver.failures.is_empty() && replay.diverged == 0 && replay.not_replayable == 0 && replay.matching > 0 && ledger.ok && ledger.events > 0;
+        let held = driver.failures.is_empty()
+            && replay.diverged == 0
+            && replay.not_replayable == 0
+            && replay.matching > 0
+            && ledger.ok
+            && ledger.events > 0;
         let summary = json!({
             "steps": driver.steps,
             "refused": driver.refused,
@@ -61,7 +87,16 @@ impl Demo {
         if self.json {
             println!("{summary}");
         } else {
-            println!("\n{} steps, {} of them refused as they should be. {}", driver.steps, driver.refused, if held { "All of it held." } else { "NOT all of it held." });
+            println!(
+                "\n{} steps, {} of them refused as they should be. {}",
+                driver.steps,
+                driver.refused,
+                if held {
+                    "All of it held."
+                } else {
+                    "NOT all of it held."
+                }
+            );
             println!("{summary}");
         }
         if self.keep {
@@ -69,6 +104,10 @@ impl Demo {
             signalled().await;
         }
         server.stop().await?;
-        Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if held {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

@@ -1,0 +1,170 @@
+//! kill -9 between any two steps of a write: after a restart nothing is half-done, and the client's retry gets its
+//! answer.
+
+mod harness;
+
+use harness::{HOUR_MS, Host, Setup, gotong, new_key};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn on(dir: &tempfile::TempDir) -> Setup {
+    Setup::default().data(&dir.path().join("store"))
+}
+
+async fn share(host: &Host, key: &str) -> Result<harness::Answer, reqwest::Error> {
+    let body = json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id"}).to_string();
+    host.request("sari", Method::POST, "/v1/entities")
+        .key(key)
+        .raw(body)
+        .try_send()
+        .await
+}
+
+fn stopped(dir: &tempfile::TempDir, args: &[&str]) -> Value {
+    let data = dir.path().join("store").display().to_string();
+    let output = gotong(args)
+        .args(["--json", "--data", &data])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_leaves_all_or_nothing() {
+    for (point, happened) in [
+        ("before_facts", false),
+        ("before_commit", false),
+        ("after_commit", true),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let key = new_key();
+        let mut host = on(&dir).env("GOTONG_CRASH_AT", point).start();
+        assert!(
+            share(&host, &key).await.is_err(),
+            "{point}: the connection breaks"
+        );
+        assert!(!host.ended().success());
+        let ledger = stopped(&dir, &["audit", "verify"]);
+        assert_eq!(
+            (&ledger["ok"], &ledger["events"]),
+            (&json!(true), &json!(i32::from(happened))),
+            "{point}"
+        );
+        let host = on(&dir).start();
+        let retried = share(&host, &key).await.unwrap().ok();
+        assert_eq!(retried.replayed(), happened, "{point}");
+        assert_eq!(share(&host, &key).await.unwrap().text, retried.text);
+        let (_, ledger) = host.holds();
+        assert_eq!(
+            ledger["events"], 1,
+            "{point}: one seed, however often it was sent"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_host_killed_under_load_keeps_every_answer_it_gave() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = on(&dir).start();
+    let entity = host.seed("tuntaskan").await;
+    let path = format!("/v1/entities/{entity}/relations");
+    let body = json!({"relation": "saksi"}).to_string();
+    let keys: Vec<(String, String)> = (0..40)
+        .map(|n| (format!("person-{n}"), new_key()))
+        .collect();
+    let send = async |host: &Host, who: &str, key: &str| {
+        host.request(who, Method::POST, &path)
+            .key(key)
+            .raw(body.clone())
+            .try_send()
+            .await
+    };
+    let pid = host.id().to_string();
+    let killer = tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .unwrap();
+    });
+    let answers =
+        futures_util::future::join_all(keys.iter().map(|(who, key)| send(&host, who, key))).await;
+    killer.await.unwrap();
+    drop(host);
+    let host = on(&dir).start();
+    for ((who, key), before) in keys.iter().zip(answers) {
+        let after = send(&host, who, key).await.unwrap().ok();
+        if let Ok(before) = before {
+            assert!(
+                after.replayed() && after.text == before.text,
+                "what was answered is answered again"
+            );
+        }
+    }
+    let (_, ledger) = host.holds();
+    assert_eq!(
+        ledger["events"], 41,
+        "the seed and forty relations, each once"
+    );
+}
+
+#[tokio::test]
+async fn a_timer_that_fell_due_while_the_host_was_down_runs_late_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = on(&dir).start();
+    let entity = host.seed("tuntaskan").await;
+    let gate = host
+        .propose("sari", &entity, "bahas")
+        .await
+        .ok()
+        .field("transition_id");
+    host.kill();
+    let mut host = on(&dir).env("GOTONG_CRASH_AT", "after_commit").start();
+    let moved = host
+        .request("", Method::POST, "/dev/clock")
+        .raw(json!({"advance_ms": 25 * HOUR_MS}).to_string())
+        .try_send()
+        .await;
+    assert!(
+        moved.is_err(),
+        "it dies right behind the commit that closes the gate"
+    );
+    assert!(!host.ended().success());
+    let host = on(&dir).start();
+    host.wait_hours(26).await;
+    host.wait_hours(26).await;
+    let closed = host.transition(&gate).await;
+    assert_eq!(
+        (&closed["status"], host.stage(&entity).await.as_str()),
+        (&json!("applied"), "bahas")
+    );
+    let events = host.get("admin/admin", "/v1/audit/events").await.ok().text;
+    assert_eq!(
+        events.matches("transition_applied").count(),
+        2,
+        "one event: its row and its body name the kind"
+    );
+    host.holds();
+}
+
+#[tokio::test]
+async fn a_store_is_audited_while_its_host_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = on(&dir).start();
+    let (_, gate) = host.at_a_vote().await;
+    host.vote("sari", &gate, "yes").await.ok();
+    let (live, _) = host.holds();
+    host.kill();
+    assert_eq!(stopped(&dir, &["replay"])["match"], live["match"]);
+    let ledger = stopped(&dir, &["audit", "verify"]);
+    assert_eq!(ledger["ok"], true);
+    assert!(
+        ledger["commitments"].as_u64().unwrap() > 0,
+        "with the store at hand, the personal values are compared too"
+    );
+    let nothing = gotong(&["replay", "--data", "/nowhere/at/all"])
+        .output()
+        .unwrap();
+    assert_eq!(nothing.status.code(), Some(2));
+}

@@ -166,7 +166,7 @@ impl Module {
             exports,
         };
         module.check_types().map_err(unusable)?;
-        let described = module.run::<(), Vec<RuleDoc>>(&describe, ());
+        let described = module.run::<(), Vec<RuleDoc>>(&describe, (), FUEL);
         module.rules = described.ruling.ok_or_else(|| {
             unusable(format!(
                 "`describe` ended as {}: {}",
@@ -244,7 +244,7 @@ impl Module {
     pub fn evaluate<Q: Question>(&self, facts: &Q) -> Evaluation<Q::Ruling> {
         match self.exports.get(Q::INDEX) {
             Some(export) if Q::FAMILY == self.pin.family => {
-                self.run::<(&Q,), Q::Ruling>(export, (facts,))
+                self.run::<(&Q,), Q::Ruling>(export, (facts,), FUEL)
             }
             _ => Evaluation::failed(format!(
                 "`{}` is no module of the family {}",
@@ -255,7 +255,7 @@ impl Module {
     }
 
     /// A call of one export in a fresh instance.
-    fn run<P, R>(&self, export: &ComponentExportIndex, params: P) -> Evaluation<R>
+    fn run<P, R>(&self, export: &ComponentExportIndex, params: P, budget: u64) -> Evaluation<R>
     where
         P: ComponentNamedList + Lower,
         R: Lift + 'static,
@@ -266,8 +266,12 @@ impl Module {
             Ok(function) => function,
             Err(error) => return Evaluation::failed(format!("{error:#}")),
         };
+        // Fuel comes after the instance: what instantiation takes is the engine's affair.
+        if let Err(error) = store.set_fuel(budget) {
+            return Evaluation::failed(format!("{error:#}"));
+        }
         let result = function.call(&mut store, params);
-        let fuel = FUEL.saturating_sub(store.get_fuel().unwrap_or_default());
+        let fuel = budget.saturating_sub(store.get_fuel().unwrap_or_default());
         match result {
             Ok((ruling,)) => Evaluation {
                 outcome: Outcome::Ruled,
@@ -289,7 +293,7 @@ impl Module {
         }
     }
 
-    /// Fuel comes after the instance: what instantiation takes is the engine's affair.
+    /// A fresh instance, and one of its functions.
     fn instantiate<P, R>(
         &self,
         store: &mut Store<()>,
@@ -301,7 +305,6 @@ impl Module {
     {
         let instance: Instance = self.pre.instantiate(&mut *store)?;
         let function = instance.get_typed_func::<P, (R,)>(&mut *store, export)?;
-        store.set_fuel(FUEL)?;
         Ok(function)
     }
 
@@ -394,4 +397,42 @@ fn classify(error: &wasmtime::Error) -> (Outcome, bool) {
         _ => TrapCode::Other,
     };
     (Outcome::Trapped { trap_code }, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::componentize_for;
+    use crate::contract::gate::{WeighFacts, Weight};
+    use crate::metadata::Metadata;
+
+    fn looping() -> Module {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../fixtures/modules/looping.wat"
+        );
+        let metadata = Metadata {
+            name: "looping".into(),
+            version: "1.0.0".into(),
+            family: Family::Gate,
+            source: "sha256:none".into(),
+            toolchain: "wat".into(),
+        };
+        let bytes = componentize_for(Family::Gate, &wat::parse_file(path).unwrap(), &metadata);
+        Module::from_bytes(&Engine::new().unwrap(), &bytes.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_backstop_ends_what_fuel_does_not_and_it_is_no_decision() {
+        let module = looping();
+        let facts = WeighFacts {
+            influence_permille: 1,
+        };
+        let export = &module.exports[<WeighFacts as Question>::INDEX];
+        let ended = module.run::<(&WeighFacts,), Weight>(export, (&facts,), u64::MAX);
+        assert_eq!(
+            (ended.outcome, ended.replayable),
+            (Outcome::EngineError, false)
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Loading: the folder is as its lock says, or the host does not start and says why.
 
+#![allow(clippy::unwrap_used)] // A test ends where something is not as it says.
+
 mod modules;
 
 use cap_std::fs::Dir;

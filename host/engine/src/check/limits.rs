@@ -117,7 +117,7 @@ impl Structure {
                 ));
             }
             Payload::ImportSection(section) => {
-                for import in section.into_imports_with_offsets() {
+                if let Some(import) = section.into_imports_with_offsets().next() {
                     let (offset, import) = import.map_err(unreadable)?;
                     let found = format!(
                         "the core module imports `{}` `{}`",
@@ -160,7 +160,8 @@ impl Structure {
                 }
             }
             Payload::TypeSection(section) => {
-                for (offset, group) in section.into_iter_with_offsets().flatten() {
+                for group in section.into_iter_with_offsets() {
+                    let (offset, group) = group.map_err(unreadable)?;
                     for ty in group.into_types() {
                         params(&ty, offset)?;
                     }

@@ -1,6 +1,6 @@
 //! The modules the tests load: those of the repository, and the misbehaving ones of `fixtures/modules`.
 
-#![allow(dead_code)] // Each test file uses its part.
+#![allow(clippy::unwrap_used, dead_code)] // Each test file uses its part.
 
 use std::path::{Path, PathBuf};
 

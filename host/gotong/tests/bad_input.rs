@@ -158,7 +158,9 @@ async fn a_body_is_json_of_a_bounded_size() {
             .send()
     };
     send("{".into()).await.is(400, "malformed_json");
-    send("{} trailing".into()).await.is(400, "malformed_json");
+    send(r#"{"track":"tuntaskan","title":"A","scope_id":"id"} trailing"#.into())
+        .await
+        .is(400, "malformed_json");
     send("[]".into()).await.is(422, "invalid_field");
     send("{}".into()).await.is(422, "invalid_field");
     send(json!({"title": "x".repeat(1024 * 1024)}).to_string())
@@ -215,7 +217,7 @@ async fn a_stage_must_be_the_next_one() {
     );
     assert_eq!(
         refused(host.propose("sari", &entity, "jalankan").await),
-        "stage_of_another_track"
+        "track_change_not_allowed"
     );
     assert_eq!(
         refused(host.propose("sari", &entity, "garap").await),

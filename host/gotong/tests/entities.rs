@@ -139,10 +139,11 @@ async fn a_pic_is_nominated_and_accepts() {
         403,
         "a pic hands over"
     );
+    let relations = format!("/v1/entities/{entity}/relations");
     let appoint = |who: &'static str, subject: &str, relation: &str| {
         host.post(
             who,
-            &format!("/v1/entities/{entity}/relations"),
+            &relations,
             json!({"relation": relation, "user_id": subject}),
         )
     };

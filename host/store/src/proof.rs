@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::target::Target;
 
 /// What [`prove`] went through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ProofReport {
     /// Migrations with a check that held.
     pub migrations: usize,

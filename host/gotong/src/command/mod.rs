@@ -9,6 +9,9 @@ pub mod locks;
 pub mod refusal;
 pub mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use gotong_engine::types::Trigger;

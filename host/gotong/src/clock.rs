@@ -29,7 +29,7 @@ impl Clock {
     }
 }
 
-/// System time: token expiry and leases, which measure real durations.
+/// System time: token expiry.
 pub fn system_now_ms() -> Millis {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)

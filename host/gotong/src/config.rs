@@ -15,6 +15,9 @@ use crate::jobs::LEASE_MS;
 /// The public key of `--dev` servers: anybody can sign with it, which is its purpose.
 pub const DEV_SECRET: &str = include_str!("../../../fixtures/keys/dev-hs256.key");
 
+/// Variables of the command line that stand beside the settings.
+const NOT_SETTINGS: &[&str] = &["config", "token"];
+
 const SHORTEST_SECRET: usize = 32;
 
 /// Everything that can be set, with its defaults.
@@ -123,7 +126,7 @@ impl Default for Config {
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("the settings cannot be read: {0}")]
+    #[error("the settings cannot be read")]
     Unreadable(#[from] Box<figment::Error>),
     #[error(
         "no key to check tokens with: set auth.hs256_secret (GOTONG_AUTH__HS256_SECRET) or auth.eddsa_public_key_pem, or start with --dev"
@@ -156,7 +159,7 @@ impl Config {
         };
         Figment::from(Serialized::defaults(Self::default()))
             .merge(source)
-            .merge(Env::prefixed("GOTONG_").split("__"))
+            .merge(Env::prefixed("GOTONG_").ignore(NOT_SETTINGS).split("__"))
             .extract()
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))
     }

@@ -28,6 +28,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    #[error("the store on the server lacks migrations ({0}): run `gotong migrate` first")]
+    NotMigrated(String),
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -67,6 +69,12 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     if store.is_embedded() {
         let report = store.migrate(&Migrations::embedded()?).await?;
         tracing::info!(applied = report.applied.len(), "migrations");
+    } else {
+        // Hosts share it: the schema changes when an operator says so.
+        let missing = store.missing_migrations(&Migrations::embedded()?).await?;
+        if !missing.is_empty() {
+            return Err(StartError::NotMigrated(missing.join(", ")));
+        }
     }
     if let Target::Directory(_) = target {
         let durability = format!("{:?}", Durability::current());

@@ -85,9 +85,9 @@ impl Where {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) {
-        "warn,gotong=info"
+        "warn,gotong=info,surrealkv=off"
     } else {
-        "warn"
+        "warn,surrealkv=off"
     });
     match run(cli) {
         Ok(code) => code,

@@ -73,8 +73,7 @@ impl App {
             let mut work = Work::open(self.clone(), context.clone());
             let outcome = command.run(&mut work).await;
             let answer = Answer::first(&outcome, &context)?;
-            let keep = outcome.is_ok() || context.trigger != Trigger::Timer;
-            let response = keep.then(|| StoredResponse {
+            let response = stored(&outcome, &context).then(|| StoredResponse {
                 scope: scope.to_owned(),
                 request_id: context.request_id.clone(),
                 actor: context.actor.user_id.clone(),
@@ -84,6 +83,9 @@ impl App {
                 at_ms: context.now_ms,
             });
             let commit = work.into_commit(outcome.is_ok(), response);
+            if commit.response.is_none() && commit.decisions.is_empty() {
+                return Ok(answer);
+            }
             self.crash_point(CrashPoint::BeforeCommit);
             match self.store.commit(&commit).await {
                 Ok(()) => {
@@ -108,6 +110,16 @@ impl App {
         if self.config.dev && self.config.crash_at == Some(point) {
             std::process::abort();
         }
+    }
+}
+
+/// Whether the answer is kept. Not for what is not there: anybody could fill the store with it. Not for a timer
+/// that was refused: it is tried again.
+fn stored<T>(outcome: &Result<T, Refusal>, context: &CommandContext) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(Refusal::NotFound(_)) => false,
+        Err(_) => context.trigger != Trigger::Timer,
     }
 }
 

@@ -161,9 +161,11 @@ async fn another_host_that_was_quicker_with_the_same_request_has_its_answer_give
         .await
         .unwrap();
     assert!(again.replayed && again.body == first.body);
-    let both = tokio::join!(app.command(context("request-2"), &append(0)), async {
-        second.command(context("request-2"), &append(0)).await
-    });
+    let (here, there) = (append(0), append(0));
+    let both = tokio::join!(
+        app.command(context("request-2"), &here),
+        second.command(context("request-2"), &there)
+    );
     let (one, other) = (both.0.unwrap(), both.1.unwrap());
     assert_eq!(one.body, other.body);
     assert_eq!(

@@ -308,15 +308,15 @@ fn signed_off(
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = request_id.clone();
         problem.correlation_id = Some(correlation_id.to_owned());
-        let headers = std::mem::take(response.headers_mut());
+        let before = std::mem::take(response.headers_mut());
         response = problem.into_response();
         response.extensions_mut().remove::<Problem>();
-        response.headers_mut().extend(
-            headers
-                .into_iter()
-                .filter_map(|(name, value)| Some((name?, value)))
-                .filter(|(name, _)| name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE),
-        );
+        // What a layer added on the way (an `Allow`, say) stays; what the problem says of itself is new.
+        for (name, value) in &before {
+            if !response.headers().contains_key(name) && *name != header::CONTENT_LENGTH {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
     }
     let mut put = |name: HeaderName, id: &str| {
         if let Ok(value) = HeaderValue::from_str(id) {

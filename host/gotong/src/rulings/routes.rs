@@ -58,7 +58,11 @@ async fn decision(app: &App, context: &ReadContext, id: &str) -> Result<Decision
         .ok_or(Refusal::NotFound("decision"))?;
     let row: DecisionRow = serde_json::from_value(row).map_err(Fault::from)?;
     // Its facts name nobody, but that there is such a matter may be nobody's business: auditors see all.
+    let mut row = row;
     if authorize_audit(app, context).is_err() {
+        // Whose request it was is between the one who asked and the auditors.
+        row.request_id.clear();
+        row.correlation_id.clear();
         visible(app, context, &row.entity_id)
             .await
             .map_err(|refusal| match refusal {

@@ -96,7 +96,6 @@ async fn end_window(
     let gate = &mut transition.gate;
     let ballots = store::ballots(&work.app.store, &transition.transition_id, gate.round).await?;
     let tally = tally(gate.gate_type, &ballots);
-    gate.vote_tally = (gate.gate_type != GateType::Consent).then_some(tally);
     let facts = CloseFacts {
         gate_type: gate.gate_type,
         phase: gate.phase,
@@ -111,6 +110,11 @@ async fn end_window(
     };
     let given = work.rule_under(&entity.entity_id, &gate.policy_digest, &facts)?;
     let ruling = given.ruling;
+    if ruling.outcome != Outcome::AwaitChallenges {
+        // Secret until the gate closes: a vote that is won but may be challenged is not closed yet.
+        transition.gate.vote_tally =
+            (transition.gate.gate_type != GateType::Consent).then_some(tally);
+    }
     match ruling.outcome {
         Outcome::Applied => apply(work, entity, transition, &ruling.reason, &ruling.rule)?,
         Outcome::Rejected => {

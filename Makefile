@@ -25,9 +25,11 @@ lint: setup
 
 policies: setup ## Build every policy module from source and pin new versions
 	cargo run --locked -p gotong -- policy build
-	cargo run --locked -p gotong -- policy pin
+	cargo run --locked -p gotong -- policy pin role-matrix gate
 
 bench: setup ## Measure: isolated evaluations and their ratio to native calls, and votes over HTTP
+	cargo build --locked --release -p gotong -p gotong-benches
+	cargo run --locked --release -p gotong-benches
 	cargo bench --locked -p gotong-benches
 
 # What the toolchain file asks for, also where rustup did not add it; and a C compiler for aws-lc and the linker.

@@ -13,6 +13,7 @@ use gotong_store::{
 };
 
 use crate::app::App;
+use crate::clock::system_now_ms;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
 use crate::rulings::decision::DecisionRow;
@@ -189,7 +190,9 @@ async fn replay_newest(
     policies: &Policies,
     store: &Store,
 ) -> Result<usize, StartError> {
-    let rows = store.newest_decisions(config.replay_at_start).await?;
+    let rows = store
+        .newest_decisions(config.replay_at_start, system_now_ms())
+        .await?;
     let replayed = rows.len();
     for row in rows {
         let row: DecisionRow =

@@ -156,19 +156,58 @@ impl Store {
         .map(|rows| rows.into_iter().map(read_decision).collect())
     }
 
-    /// The newest decision records, newest first.
+    /// The newest decision records, at most `limit`, oldest of them first. `now_ms` is system time.
+    ///
+    /// Walking a table from its end walks all of it on this engine (115 ms for 10,000 rows), so the start of the
+    /// last `limit` is looked for: decision ids hold their time.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn newest_decisions(&self, limit: usize) -> Result<Vec<Value>, StoreError> {
+    pub async fn newest_decisions(
+        &self,
+        limit: usize,
+        now_ms: i64,
+    ) -> Result<Vec<Value>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let rows = self
-            .scan(&KeyRange::plain("policy_decision").descending().limit(limit))
+        let (mut near, mut far) = (0, 60_000);
+        while self.decisions_since(now_ms - far, limit).await? < limit {
+            if far > now_ms {
+                return self.decisions_after(None, limit).await;
+            }
+            (near, far) = (far, far * 2);
+        }
+        for _ in 0..BISECTIONS {
+            let middle = near + (far - near) / 2;
+            match self.decisions_since(now_ms - middle, limit).await? < limit {
+                true => near = middle,
+                false => far = middle,
+            }
+        }
+        let mut newest: Vec<Value> = Vec::new();
+        let mut after = first_id(now_ms - far);
+        loop {
+            let page = self.decisions_after(Some(&after), limit).await?;
+            let Some(last) = page.last().and_then(|row| row["decision_id"].as_str()) else {
+                return Ok(newest);
+            };
+            after = last.to_owned();
+            newest.extend(page);
+            newest.drain(..newest.len().saturating_sub(limit));
+        }
+    }
+
+    /// How many decisions were made since, counted no further than `limit`.
+    async fn decisions_since(&self, since_ms: i64, limit: usize) -> Result<usize, StoreError> {
+        let range = KeyRange::plain("policy_decision").from(first_id(since_ms));
+        let mut rows = self
+            .read("SELECT decision_id FROM $since LIMIT $limit;")
+            .bind_range("since", &range)
+            .bind("limit", limit)
             .await?;
-        Ok(rows.into_iter().map(read_decision).collect())
+        Ok(rows.take::<Value>(0)?.len())
     }
 
     /// One decision record.
@@ -246,4 +285,17 @@ fn rename(row: &mut Value, from: &str, to: &str) {
     {
         row.insert(to.to_owned(), value);
     }
+}
+
+/// Steps of halving that narrow a window down to a few thousandths of it.
+const BISECTIONS: u32 = 10;
+
+/// The least UUIDv7 of a millisecond (RFC 9562, 5.7).
+fn first_id(at_ms: i64) -> String {
+    let at_ms = at_ms.max(0);
+    format!(
+        "{:08x}-{:04x}-7000-8000-000000000000",
+        at_ms >> 16,
+        at_ms & 0xffff
+    )
 }

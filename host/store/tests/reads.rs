@@ -157,3 +157,36 @@ async fn rows_are_typed_and_taken_once() {
         assert!(matches!(wrong, Err(StoreError::Decode(_))));
     }
 }
+
+#[tokio::test]
+async fn the_newest_decisions_are_found_without_walking_all() {
+    const NOW_MS: i64 = 1_760_000_000_000;
+    let made_at = |age_ms: i64| {
+        let at_ms = NOW_MS - age_ms;
+        let id = format!(
+            "{:08x}-{:04x}-7abc-8000-000000000000",
+            at_ms >> 16,
+            at_ms & 0xffff
+        );
+        common::decision(&id)
+    };
+    for engine in engines().await {
+        let store = &engine.store;
+        assert!(store.newest_decisions(5, NOW_MS).await.unwrap().is_empty());
+        // A burst long ago, a few since, one of them now.
+        let ages = (0..200)
+            .map(|n| 40_000_000_000 - n)
+            .chain([7_000_000, 60_000, 59_999, 0]);
+        let decisions: Vec<_> = ages.map(made_at).collect();
+        let commit = Commit {
+            decisions: decisions.clone(),
+            ..Commit::default()
+        };
+        store.commit(&commit).await.unwrap();
+        for limit in [0, 1, 2, 3, 4, 5, 50, 203, 204, 500] {
+            let newest = store.newest_decisions(limit, NOW_MS).await.unwrap();
+            let expected = &decisions[decisions.len().saturating_sub(limit)..];
+            assert_eq!(newest, expected, "{} {limit}", engine.name);
+        }
+    }
+}

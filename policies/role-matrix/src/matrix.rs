@@ -225,6 +225,12 @@ fn row(facts: &AuthorizeFacts) -> Decision {
                 !here.relations.contains(BENDAHARA),
                 pic_accept::pic_is_never_bendahara,
             )?;
+            // Relations may have changed since the nomination.
+            require(
+                !here.relations.contains(VERIFIKATOR),
+                pic_accept::verifikator_stays_uninvolved,
+            )?;
+            require(!here.relations.is_empty(), pic_accept::no_longer_takes_part)?;
             granted(pic_accept::nominee)
         }
         Action::TaskAssign => held!(here, PIC, task_assign),

@@ -49,8 +49,8 @@ gotong_policy::rules! {
                    or a participant may offer oneself. Never the bendahara, never a verifikator."
         [nominated, offered_oneself, not_related, relation_not_held, only_oneself, pic_already_there,
          subject_not_related, already_held, pic_is_never_bendahara, verifikator_stays_uninvolved];
-    pic_accept: "The nominee accepts; the bendahara cannot be the pic."
-        [nominee, not_nominated, pic_is_never_bendahara];
+    pic_accept: "The nominee accepts, while still taking part; neither the bendahara nor a verifikator can be the pic."
+        [nominee, not_nominated, no_longer_takes_part, pic_is_never_bendahara, verifikator_stays_uninvolved];
 
     task_assign: "The pic assigns tasks."
         [relation_held, not_related, relation_not_held];

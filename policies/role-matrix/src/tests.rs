@@ -239,6 +239,8 @@ fn cases() -> Vec<(Ask, &'static str)> {
         (may(PicAccept, PARTICIPANT).nominated(Nomination::SomeoneElse), "deny pic_accept not_nominated"),
         (may(PicAccept, PARTICIPANT), "deny pic_accept not_nominated"),
         (may(PicAccept, BENDAHARA).nominated(Nomination::Actor), "deny pic_accept pic_is_never_bendahara"),
+        (may(PicAccept, VERIFIKATOR).nominated(Nomination::Actor), "deny pic_accept verifikator_stays_uninvolved"),
+        (may(PicAccept, NOTHING).nominated(Nomination::Actor), "deny pic_accept no_longer_takes_part"),
         // money moves when both have approved
         (may(DisbursementApprove, PIC).approved_by(BENDAHARA), "allow disbursement_approve both_approved"),
         (may(DisbursementApprove, BENDAHARA).approved_by(PIC), "allow disbursement_approve both_approved"),

@@ -11,7 +11,7 @@ use gotong_engine::{CheckError, Checked, Engine, EngineError, LoadError, Module,
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Build policy modules from their sources and check them
+    /// Build policy modules from their sources, check them, and compare them with the pins
     Build(Names),
     /// Build policy modules and pin them: a new version becomes the active one
     Pin(PinNames),
@@ -25,6 +25,9 @@ pub enum PolicyCommand {
 pub struct Names {
     /// Modules; none: every policy of the workspace
     names: Vec<String>,
+    /// Fail unless every built module is the pinned one, byte for byte
+    #[arg(long)]
+    verify: bool,
     /// Folder that holds the lock and the pinned modules
     #[arg(long, default_value = "policies")]
     policies: PathBuf,
@@ -57,6 +60,8 @@ pub struct Inspect {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
+    #[error("{0}: raise the version in its Cargo.toml and pin it, or restore its sources")]
+    Unlike(String),
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
@@ -78,7 +83,7 @@ pub enum PolicyError {
 
 pub fn run(command: &PolicyCommand) -> Result<(), PolicyError> {
     match command {
-        PolicyCommand::Build(names) => build_all(&names.policies, &names.names),
+        PolicyCommand::Build(names) => build_all(&names.policies, &names.names, names.verify),
         PolicyCommand::Pin(names) => pin_all(&names.policies, &names.names),
         PolicyCommand::Check(file) => {
             let (_, checked) = read(&file.file)?;
@@ -90,7 +95,7 @@ pub fn run(command: &PolicyCommand) -> Result<(), PolicyError> {
 }
 
 /// Says for each module whether it is what is pinned.
-fn build_all(policies: &Path, names: &[String]) -> Result<(), PolicyError> {
+fn build_all(policies: &Path, names: &[String], verify: bool) -> Result<(), PolicyError> {
     let workspace = workspace(policies)?;
     let lock = pin::read_lock(&open(policies)?)?;
     let names = if names.is_empty() {
@@ -101,15 +106,25 @@ fn build_all(policies: &Path, names: &[String]) -> Result<(), PolicyError> {
     } else {
         names.to_vec()
     };
+    let mut unlike = Vec::new();
     for name in &names {
         let Built { checked, .. } = build::build(&workspace, name)?;
         let says = &checked.metadata;
-        let pinned = match lock.pin(&says.name, &says.version) {
+        let as_pinned = lock
+            .pin(&says.name, &says.version)
+            .map(|pin| pin.digest == checked.digest);
+        let pinned = match as_pinned {
             None => "not pinned",
-            Some(pin) if pin.digest == checked.digest => "as pinned",
-            Some(_) => "differs from the pin of this version",
+            Some(true) => "as pinned",
+            Some(false) => "differs from the pin of this version",
         };
         println!("{}, {pinned}", line(&checked));
+        if as_pinned != Some(true) {
+            unlike.push(format!("{}@{} is {pinned}", says.name, says.version));
+        }
+    }
+    if verify && !unlike.is_empty() {
+        return Err(PolicyError::Unlike(unlike.join("; ")));
     }
     Ok(())
 }

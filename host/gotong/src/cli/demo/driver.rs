@@ -184,11 +184,13 @@ impl Driver {
             let rule = answer["rule"]
                 .as_str()
                 .map_or_else(String::new, |rule| format!(" [rule {rule}]"));
+            let code = answer["code"].as_str().unwrap_or("?");
             self.say(&format!(
-                "    {status} {}{rule}: {}",
-                answer["code"].as_str().unwrap_or("?"),
+                "    {status} {code}{rule}: {}",
                 answer["detail"].as_str().unwrap_or("")
             ));
+        } else {
+            self.say(&format!("    {status} {}", gist(&answer)));
         }
         Ok((answer, text))
     }
@@ -261,4 +263,42 @@ impl Driver {
         );
         println!("\nCtrl-C ends it; nothing of it is kept.");
     }
+}
+
+/// The few fields of an answer that tell a person what happened.
+fn gist(answer: &Value) -> String {
+    let word = |value: &Value| {
+        value
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| value.as_u64().map(|number| number.to_string()))
+    };
+    let gate = &answer["gate"];
+    let window_h = (gate["closes_at_ms"]
+        .as_i64()
+        .zip(gate["opens_at_ms"].as_i64()))
+    .map(|(end, start)| (end - start) / 3_600_000);
+    let told = [
+        ("stage", word(&answer["stage"])),
+        ("relation", word(&answer["relation"])),
+        ("choice", word(&answer["choice"])),
+        ("evidence", word(&answer["evidence_type"])),
+        ("status", word(&answer["status"])),
+        ("gate", word(&gate["gate_type"])),
+        ("risk", word(&gate["risk"])),
+        ("eligible", word(&gate["eligible"])),
+        (
+            "quorum",
+            word(&gate["quorum"]).filter(|quorum| quorum != "0"),
+        ),
+        (
+            "hours from opening to close",
+            window_h.map(|hours| hours.to_string()),
+        ),
+    ];
+    let told: Vec<String> = told
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
+        .collect();
+    told.join(", ")
 }

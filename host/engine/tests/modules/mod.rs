@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use gotong_engine::build::componentize_for;
-use gotong_engine::{Engine, Family, Metadata, Module, pin};
+use gotong_engine::{Engine, Family, Metadata, Mode, Module, Pin, pin};
 use tempfile::TempDir;
 
 pub(crate) fn workspace() -> PathBuf {
@@ -54,18 +54,26 @@ pub(crate) fn repository() -> Dir {
     open(&workspace().join("policies"))
 }
 
-/// A copy of the repository's policies folder, to spoil.
+/// A folder with the active modules of the repository alone, to spoil.
 pub(crate) fn copy() -> (TempDir, Dir) {
     let folder = TempDir::new().unwrap();
     let dir = open(folder.path());
     let from = repository();
-    dir.create_dir("pinned").unwrap();
-    dir.write("policies.lock", from.read("policies.lock").unwrap())
-        .unwrap();
-    for pin in pin::read_lock(&from).unwrap().pins() {
-        dir.write(&pin.file, from.read(&pin.file).unwrap()).unwrap();
+    for module in pin::read_lock(&from).unwrap().pins() {
+        if module.mode == Mode::Active {
+            pin::pin(&dir, &from.read(&module.file).unwrap()).unwrap();
+        }
     }
     (folder, dir)
+}
+
+/// The active module of a family in a folder.
+pub(crate) fn active(dir: &Dir, family: Family) -> Pin {
+    let lock = pin::read_lock(dir).unwrap();
+    let mut pins = lock.pins().iter();
+    pins.find(|pin| (pin.family, pin.mode) == (family, Mode::Active))
+        .unwrap()
+        .clone()
 }
 
 /// An error with all that is behind it, on one line.

@@ -10,7 +10,13 @@ use gotong_benches::{
 };
 
 fn evaluation(criterion: &mut Criterion) {
-    let policies = policies().expect("the pinned policies load");
+    let policies = match policies() {
+        Ok(policies) => policies,
+        Err(error) => {
+            eprintln!("the pinned policies cannot be loaded: {error}");
+            std::process::exit(2);
+        }
+    };
     let mut group = criterion.benchmark_group("role-matrix authorize");
     group.bench_function("native", |bencher| {
         bencher.iter(|| authorize_natively(black_box(may_vote_natively())))

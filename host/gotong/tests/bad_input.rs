@@ -1,5 +1,7 @@
 //! What must be refused, and how it is told.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod harness;
 
 use harness::{dev_secret, host, new_key, now_s, sign};

@@ -1,6 +1,8 @@
 //! kill -9 between any two steps of a write: after a restart nothing is half-done, and the client's retry gets its
 //! answer.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod harness;
 
 use harness::{HOUR_MS, Host, Setup, gotong, new_key};

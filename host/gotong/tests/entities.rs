@@ -1,5 +1,7 @@
 //! Seeds, people, the pic, and what a viewer sees.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod harness;
 
 use harness::host;

@@ -1,5 +1,7 @@
 //! One effect per (scope, request id), and the same answer as often as it is asked for.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod harness;
 
 use harness::{host, new_key};

@@ -1,5 +1,7 @@
 //! What an auditor can and cannot be shown.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod harness;
 
 use std::process::Command;

@@ -51,9 +51,9 @@ impl Answer {
                 serde_json::to_string(value).map_err(Fault::from)?,
             ),
             Err(refusal) => {
-                let mut problem = problem_of(refusal).ok_or_else(|| fault_of(refusal))?;
-                problem.request_id = Some(context.request_id.clone());
-                problem.correlation_id = Some(context.correlation_id.clone());
+                let problem = problem_of(refusal).ok_or_else(|| fault_of(refusal))?;
+                let problem =
+                    problem.with_ids(Some(context.request_id.clone()), &context.correlation_id);
                 (
                     problem.status(),
                     serde_json::to_string(&problem).map_err(Fault::from)?,

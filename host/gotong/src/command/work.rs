@@ -170,12 +170,6 @@ impl Work {
         Ok(())
     }
 
-    /// A row as a whole, new or not.
-    pub fn put(&mut self, key: Key, row: &impl Serialize) -> Result<(), Refusal> {
-        self.commit.rows.push(RowChange::put(key, row)?);
-        Ok(())
-    }
-
     /// Some fields of a row.
     pub fn merge(&mut self, key: Key, fields: &impl Serialize) -> Result<(), Refusal> {
         self.commit.rows.push(RowChange::merge(key, fields)?);

@@ -75,10 +75,6 @@ impl Caller {
             .map_or(TokenRole::Anonymous, |actor| actor.role)
     }
 
-    pub fn is_verified(&self) -> bool {
-        self.actor().is_some_and(Actor::is_verified)
-    }
-
     pub fn user_id(&self) -> &str {
         self.actor().map_or("", |actor| actor.user_id.as_str())
     }

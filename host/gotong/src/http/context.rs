@@ -305,9 +305,8 @@ fn signed_off(
     request_id: Option<String>,
     correlation_id: &str,
 ) -> Response {
-    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        problem.request_id = request_id.clone();
-        problem.correlation_id = Some(correlation_id.to_owned());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let problem = problem.with_ids(request_id.clone(), correlation_id);
         let before = std::mem::take(response.headers_mut());
         response = problem.into_response();
         response.extensions_mut().remove::<Problem>();

@@ -7,9 +7,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// One problem document.
+/// One problem document. In a box, so that the results that carry it stay small.
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Document>);
+
+#[derive(Clone, Debug, Serialize)]
+struct Document {
     /// `urn:gotong:problem:{code}`
     #[serde(rename = "type")]
     kind: String,
@@ -17,16 +21,16 @@ pub struct Problem {
     status: u16,
     detail: String,
     /// Stable, snake_case. For a ruled refusal: the policy's reason.
-    pub code: String,
+    code: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     /// Present when a policy ruled: which rule, in its own words, and the decision to look up.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     ruling: Option<RulingNote>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub correlation_id: Option<String>,
+    correlation_id: Option<String>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
 }
@@ -49,7 +53,7 @@ pub struct RulingNote {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Document {
             kind: format!("urn:gotong:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
@@ -60,7 +64,7 @@ impl Problem {
             request_id: None,
             correlation_id: None,
             retry_after_s: None,
-        }
+        }))
     }
 
     pub fn bad_request(code: &str, detail: impl Into<String>) -> Self {
@@ -87,7 +91,7 @@ impl Problem {
             format!("`{field}`: {detail}")
         };
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, whole);
-        problem.errors.push(FieldError { field, detail });
+        problem.0.errors.push(FieldError { field, detail });
         problem
     }
 
@@ -101,17 +105,24 @@ impl Problem {
     }
 
     pub fn with_ruling(mut self, ruling: RulingNote) -> Self {
-        self.ruling = Some(ruling);
+        self.0.ruling = Some(ruling);
         self
     }
 
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The ids that find the log line.
+    pub fn with_ids(mut self, request_id: Option<String>, correlation_id: &str) -> Self {
+        self.0.request_id = request_id;
+        self.0.correlation_id = Some(correlation_id.to_owned());
         self
     }
 
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -127,7 +138,7 @@ impl IntoResponse for Problem {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));

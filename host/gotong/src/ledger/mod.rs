@@ -137,7 +137,7 @@ pub fn chain(
         hash: sha256_hex(text.as_bytes()),
         body: text,
     };
-    let private = (!fields.is_empty()).then(|| PrivateRow {
+    let private = (!fields.is_empty()).then_some(PrivateRow {
         stream: body.stream,
         seq,
         fields,

@@ -1,7 +1,7 @@
 //! Objecting to what would pass by consent, and challenging a vote that was won: both put the matter to a
 //! vote, under the policy the gate was opened under.
 
-use gotong_engine::gate::{ChallengeFacts, ObjectFacts, Phase};
+use gotong_engine::gate::{ChallengeFacts, ObjectFacts};
 use gotong_engine::role_matrix::Action;
 use gotong_store::Key;
 use serde::Deserialize;

@@ -1,5 +1,9 @@
 //! Drives the real server as a process, over real HTTP, on the embedded engine.
-#![allow(dead_code, reason = "every test file uses its own part of the harness")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "every test file uses its own part of the harness, and may fail"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

@@ -12,7 +12,9 @@ const OK: (u16, Option<&str>) = (200, None);
 
 pub async fn tell(driver: &mut Driver) -> Result<(), CliError> {
     driver.say("A blocked gutter in RW 03: from keresahan (a worry) to tuntas (done).");
-    driver.say("($SARI and the like are tokens: gotong token --sub sari --username Sari --role user)");
+    driver.say(
+        "($SARI and the like are tokens: gotong token --sub sari --username Sari --role user)",
+    );
     let entity = share_and_gather(driver).await?;
     discuss(driver, &entity).await?;
     plan_and_lead(driver, &entity).await?;

@@ -48,6 +48,17 @@ impl Outcome {
         }
     }
 
+    /// Whether it must end so again: not where a stack ends or the backstop strikes, which depends on the machine.
+    pub const fn is_replayable(self) -> bool {
+        !matches!(
+            self,
+            Self::EngineError
+                | Self::Trapped {
+                    trap_code: TrapCode::StackOverflow
+                }
+        )
+    }
+
     /// How the module failed, if it did.
     pub const fn trap_code(self) -> Option<TrapCode> {
         match self {

@@ -37,6 +37,14 @@ pub fn replay(policies: &Policies, record: &Record) -> Verdict {
     if let Some(verdict) = tampered(record) {
         return verdict;
     }
+    // The outcome says so, not the flag: a flag alone could hide a forged ruling from every replay.
+    if record.replayable != record.outcome.is_replayable() {
+        return diverged(
+            "replayable",
+            record.replayable,
+            record.outcome.is_replayable(),
+        );
+    }
     if !record.replayable {
         return Verdict::NotReplayable {
             reason: format!(
@@ -54,11 +62,12 @@ pub fn replay(policies: &Policies, record: &Record) -> Verdict {
         return verdict;
     }
     contract::visit(record.family, &record.function, Replay { module, record }).unwrap_or_else(
-        || Verdict::NotReplayable {
-            reason: format!(
-                "the contract has no function `{}` in {}",
-                record.function, record.family
-            ),
+        || {
+            diverged(
+                "function",
+                &record.function,
+                format!("no function of {}", record.family),
+            )
         },
     )
 }

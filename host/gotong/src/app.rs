@@ -32,6 +32,8 @@ pub struct Parts {
     pub streams: KeyedLocks,
     /// Rung when a job was scheduled or the clock was moved.
     pub timers: Notify,
+    /// Held by the one pass over due jobs.
+    pub timer_pass: tokio::sync::Mutex<()>,
     /// The name under which this process leases jobs.
     pub instance: String,
 }
@@ -54,6 +56,7 @@ impl App {
             requests: KeyedLocks::default(),
             streams: KeyedLocks::default(),
             timers: Notify::new(),
+            timer_pass: tokio::sync::Mutex::new(()),
             instance: uuid::Uuid::now_v7().to_string(),
         }))
     }

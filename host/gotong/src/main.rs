@@ -13,6 +13,8 @@ mod ledger;
 mod rulings;
 mod startup;
 mod telemetry;
+#[cfg(test)]
+mod testing;
 mod transitions;
 mod words;
 

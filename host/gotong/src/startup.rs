@@ -31,6 +31,10 @@ pub enum StartError {
     Migration(#[from] MigrationError),
     #[error("the store on the server lacks migrations ({0}): run `gotong migrate` first")]
     NotMigrated(String),
+    #[error(
+        "this is no store of a host of this version: it lacks migrations ({0}). Audit it with the version that wrote it"
+    )]
+    OtherSchema(String),
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -85,6 +89,19 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         );
     }
     Ok(store)
+}
+
+/// Opens a stopped host's store for an auditor, who changes nothing: not its schema either.
+pub async fn open_audited(config: &Config) -> Result<Store, StartError> {
+    let target: Target = config.store_url.expose().parse()?;
+    let store = Store::open(&target).await?;
+    let migrations = Migrations::embedded()?;
+    let missing = store.missing_migrations(&migrations).await?;
+    if missing.is_empty() {
+        Ok(store)
+    } else {
+        Err(StartError::OtherSchema(missing.join(", ")))
+    }
 }
 
 /// Loads the lock and every module it pins.

@@ -222,6 +222,24 @@ impl Store {
             .map(read_decision))
     }
 
+    /// Several decision records at once; those that are missing are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn decisions(&self, decision_ids: &[&str]) -> Result<Vec<Value>, StoreError> {
+        let keys: Vec<Key> = decision_ids
+            .iter()
+            .map(|id| Key::new("policy_decision", *id))
+            .collect();
+        Ok(self
+            .get_many(&keys)
+            .await?
+            .into_iter()
+            .map(read_decision)
+            .collect())
+    }
+
     /// The response stored for a request, if it was answered before.
     ///
     /// # Errors

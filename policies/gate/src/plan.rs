@@ -109,9 +109,11 @@ fn change_track(facts: &PlanFacts) -> Planned {
         track_change::standard_vote,
         track_change::weighted_vote,
     )?;
+    // A proposer may give more time to challenge a change of track, not less.
     let challenge_window_hours = facts
         .challenge_window_hours
-        .unwrap_or(TRACK_CHANGE_CHALLENGE_HOURS);
+        .unwrap_or(TRACK_CHANGE_CHALLENGE_HOURS)
+        .max(TRACK_CHANGE_CHALLENGE_HOURS);
     let quorum = raised_quorum(terms.gate_type, electorate(facts));
     Ok((
         reason,

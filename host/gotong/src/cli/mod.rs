@@ -75,7 +75,7 @@ impl Where {
                 return Err(format!("there is no store in `{}`", data.display()).into());
             }
             config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
-            return Ok(Source::Store(crate::startup::open_store(&config).await?));
+            return Ok(Source::Store(crate::startup::open_audited(&config).await?));
         }
         let token = self.token.clone().ok_or("a running host lets only admins audit it: give --token (or GOTONG_TOKEN), or --data DIR of a stopped one")?;
         Ok(Source::Host(Host::new(&self.url, token)?))

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -15,6 +16,9 @@ use crate::app::App;
 use crate::config::{Config, Secret};
 use crate::startup::{self, StartError};
 use crate::{http, jobs};
+
+/// Beyond the longest request.
+const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -92,9 +96,17 @@ impl Server {
         })
     }
 
-    /// Finishes open requests and the running timers, then stops.
+    /// Finishes open requests and the running timers, then stops; a client that keeps a request open for longer than
+    /// any may last is not waited for.
     pub async fn stop(self) -> Result<(), StartError> {
         let _ = self.stop.send(true);
+        let limit = Duration::from_millis(self.app.config.limits.request_timeout_ms) + GRACE;
+        tokio::time::timeout(limit, self.ended())
+            .await
+            .unwrap_or(Ok(()))
+    }
+
+    async fn ended(self) -> Result<(), StartError> {
         let joined = self
             .api
             .await

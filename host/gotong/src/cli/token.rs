@@ -28,6 +28,9 @@ pub struct Token {
 
 impl Token {
     pub fn run(self, config: Config) -> Result<ExitCode, CliError> {
+        if config.auth.hs256_secret.is_none() && config.auth.eddsa_public_key_pem.is_some() {
+            return Err("this host checks tokens with a public key: the holder of its private key signs them".into());
+        }
         let secret = config
             .auth
             .hs256_secret

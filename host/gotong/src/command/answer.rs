@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::refusal::{Fault, Refusal};
 use crate::http::context::CommandContext;
 use crate::http::problem::{PROBLEM_JSON, Problem, RulingNote};
+use crate::rulings::ENGINE_ERROR;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -39,6 +40,19 @@ pub enum CommandError {
     Commit(CommitError),
 }
 
+impl CommandError {
+    /// It may go otherwise from new facts.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Commit(error) => error.is_retryable() || matches!(error, CommitError::Duplicate),
+            Self::Store(error) | Self::Fault(Fault::Store(error)) => {
+                matches!(error, StoreError::Busy(_))
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Answer {
     /// What `outcome` says to the caller.
     pub fn first<T: Serialize>(
@@ -51,7 +65,8 @@ impl Answer {
                 serde_json::to_string(value).map_err(Fault::from)?,
             ),
             Err(refusal) => {
-                let problem = problem_of(refusal).ok_or_else(|| fault_of(refusal))?;
+                let problem =
+                    problem_of(refusal).ok_or_else(|| Fault::Broken(refusal.to_string()))?;
                 let problem =
                     problem.with_ids(Some(context.request_id.clone()), &context.correlation_id);
                 (
@@ -75,21 +90,14 @@ impl Answer {
         if stored.request_digest != context.request_digest {
             return Err(CommandError::KeyReused);
         }
-        let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
+        let status =
+            StatusCode::from_u16(stored.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Ok(Self {
             status,
             body: stored.body,
             replayed: true,
         })
     }
-}
-
-fn fault_of(refusal: &Refusal) -> CommandError {
-    let text = match refusal {
-        Refusal::Fault(fault) => error_chain(fault),
-        other => other.to_string(),
-    };
-    CommandError::Fault(Fault::Broken(text))
 }
 
 /// An error and everything behind it, for the log.
@@ -106,7 +114,7 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
 /// The problem a refusal is told as; a fault is not told.
 pub fn problem_of(refusal: &Refusal) -> Option<Problem> {
     Some(match refusal {
-        Refusal::Ruled(ruled) if ruled.reason == "not_visible" => Problem::not_found("entity"),
+        Refusal::Ruled(ruled) if ruled.is_invisibility() => Problem::not_found(),
         Refusal::Ruled(ruled) => {
             // Who may is a matter of permission (403); whether the matter is ready is one of state (422).
             let status = match ruled.family {
@@ -124,12 +132,20 @@ pub fn problem_of(refusal: &Refusal) -> Option<Problem> {
             code,
             decision_id,
         } => {
-            let detail = format!(
-                "the {family} policy gave no ruling, so the answer is no (decision {decision_id})"
-            );
-            Problem::new(StatusCode::FORBIDDEN, code, detail)
+            let decision = if decision_id.is_empty() {
+                String::new()
+            } else {
+                format!(" (decision {decision_id})")
+            };
+            let detail =
+                format!("the {family} policy gave no ruling, so the answer is no{decision}");
+            if *code == ENGINE_ERROR {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(1)
+            } else {
+                Problem::new(StatusCode::FORBIDDEN, code, detail)
+            }
         }
-        Refusal::NotFound(what) => Problem::not_found(what),
+        Refusal::NotFound(_) => Problem::not_found(),
         Refusal::Conflict { code, detail } => Problem::new(StatusCode::CONFLICT, code, *detail),
         Refusal::Invalid {
             code,

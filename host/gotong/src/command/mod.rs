@@ -15,14 +15,16 @@ mod tests;
 use std::time::Duration;
 
 use gotong_engine::types::Trigger;
-use gotong_store::{CommitError, StoredResponse};
+use gotong_store::StoredResponse;
 use serde::Serialize;
 
 use crate::app::App;
 use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
+use crate::rulings::ENGINE_ERROR;
 use answer::{Answer, CommandError};
-use refusal::Refusal;
+use refusal::{Fault, Refusal};
+use tracing::Instrument;
 use work::Work;
 
 /// Longest pause before a command whose facts went stale starts again.
@@ -39,7 +41,7 @@ pub enum CrashPoint {
 
 /// Something a caller wants to happen. Its type holds what was asked for; `run` is facts, rulings and effects, and
 /// knows neither HTTP nor SurrealQL.
-pub trait Command: Sync {
+pub trait Command: Send + Sync {
     /// What a success answers.
     type Output: Serialize + Send;
 
@@ -53,57 +55,86 @@ pub trait Command: Sync {
 
 impl App {
     /// Runs one command to its one effect per (scope, request_id).
+    ///
+    /// In a task of its own: a caller that goes away or runs out of time cannot cut it off half-way, and its locks
+    /// are held until it ended.
     pub async fn command(
         &self,
         context: CommandContext,
+        command: impl Command + 'static,
+    ) -> Result<Answer, CommandError> {
+        let app = self.clone();
+        let run = async move { app.once(&context, &command).await };
+        tokio::spawn(run.in_current_span())
+            .await
+            .unwrap_or_else(|_| Err(Fault::Broken("the command panicked".into()).into()))
+    }
+
+    async fn once(
+        &self,
+        context: &CommandContext,
         command: &impl Command,
     ) -> Result<Answer, CommandError> {
-        let scope = &command.scope(&context.actor);
+        let scope = command.scope(&context.actor);
         let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
         let request = format!("{scope}\n{}", context.request_id);
         let Ok(_running) = tokio::time::timeout(wait, self.requests.lock(&request)).await else {
             return Err(CommandError::StillRunning);
         };
-        let _queued = self.streams.lock(scope).await;
+        let _queued = self.streams.lock(&scope).await;
         for attempt in 0..self.config.limits.commit_tries {
-            if let Some(stored) = self.store.response(scope, &context.request_id).await? {
-                return Answer::repeat(stored, &context);
-            }
-            self.crash_point(CrashPoint::BeforeFacts);
-            let mut work = Work::open(self.clone(), context.clone());
-            let outcome = command.run(&mut work).await;
-            let answer = Answer::first(&outcome, &context)?;
-            let response = stored(&outcome, &context).then(|| StoredResponse {
-                scope: scope.to_owned(),
-                request_id: context.request_id.clone(),
-                actor: context.actor.user_id.clone(),
-                request_digest: context.request_digest.clone(),
-                status: answer.status.as_u16(),
-                body: answer.body.clone(),
-                at_ms: context.now_ms,
-            });
-            let commit = work.into_commit(outcome.is_ok(), response);
-            if commit.response.is_none() && commit.decisions.is_empty() {
-                return Ok(answer);
-            }
-            self.crash_point(CrashPoint::BeforeCommit);
-            match self.store.commit(&commit).await {
-                Ok(()) => {
-                    self.crash_point(CrashPoint::AfterCommit);
-                    if !commit.jobs.is_empty() {
-                        self.timers.notify_one();
-                    }
-                    return Ok(answer);
-                }
+            match self.attempt(&scope, context, command).await {
                 // Another host was quicker, with this very request or with one that changed the facts.
-                Err(error) if error.is_retryable() || matches!(error, CommitError::Duplicate) => {
-                    tracing::debug!(attempt, %error, "the command starts again from its facts");
+                Err(error) if error.is_passing() => {
+                    let error = error.to_string();
+                    tracing::debug!(attempt, error, "the command starts again from its facts");
                     tokio::time::sleep(pause(attempt)).await;
                 }
-                Err(error) => return Err(CommandError::Commit(error)),
+                ended => return ended,
             }
         }
         Err(CommandError::Contention)
+    }
+
+    async fn attempt(
+        &self,
+        scope: &str,
+        context: &CommandContext,
+        command: &impl Command,
+    ) -> Result<Answer, CommandError> {
+        if let Some(stored) = self.store.response(scope, &context.request_id).await? {
+            return Answer::repeat(stored, context);
+        }
+        self.crash_point(CrashPoint::BeforeFacts);
+        let mut work = Work::open(self.clone(), context.clone());
+        let outcome = match command.run(&mut work).await {
+            Err(Refusal::Fault(fault)) => return Err(fault.into()),
+            outcome => outcome,
+        };
+        let answer = Answer::first(&outcome, context)?;
+        let response = is_kept(&outcome, context).then(|| StoredResponse {
+            scope: scope.to_owned(),
+            request_id: context.request_id.clone(),
+            actor: context.actor.user_id.clone(),
+            request_digest: context.request_digest.clone(),
+            status: answer.status.as_u16(),
+            body: answer.body.clone(),
+            at_ms: context.now_ms,
+        });
+        let commit = work.into_commit(outcome.is_ok(), response);
+        if commit.response.is_none() && commit.decisions.is_empty() {
+            return Ok(answer);
+        }
+        self.crash_point(CrashPoint::BeforeCommit);
+        self.store
+            .commit(&commit)
+            .await
+            .map_err(CommandError::Commit)?;
+        self.crash_point(CrashPoint::AfterCommit);
+        if !commit.jobs.is_empty() {
+            self.timers.notify_one();
+        }
+        Ok(answer)
     }
 
     fn crash_point(&self, point: CrashPoint) {
@@ -113,12 +144,14 @@ impl App {
     }
 }
 
-/// Whether the answer is kept. Not for what is not there: anybody could fill the store with it. Not for a timer
-/// that was refused: it is tried again.
-fn stored<T>(outcome: &Result<T, Refusal>, context: &CommandContext) -> bool {
+/// Whether the answer is kept and given again. Not when there is nothing, or nothing to be seen, which must look the
+/// same twice; not when the engine failed, which is no ruling; not for a timer that was refused: it tries again.
+fn is_kept<T>(outcome: &Result<T, Refusal>, context: &CommandContext) -> bool {
     match outcome {
         Ok(_) => true,
         Err(Refusal::NotFound(_)) => false,
+        Err(Refusal::Ruled(ruled)) if ruled.is_invisibility() => false,
+        Err(Refusal::PolicyFailed { code, .. }) if *code == ENGINE_ERROR => false,
         Err(_) => context.trigger != Trigger::Timer,
     }
 }

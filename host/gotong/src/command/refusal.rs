@@ -3,8 +3,7 @@
 use gotong_engine::Family;
 use gotong_store::StoreError;
 
-/// Everything but success. All are deterministic answers that are stored under the request id,
-/// except `Fault`.
+/// Everything but success. Stored under the request id, except what `command::is_kept` says and `Fault`.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A policy said no.
@@ -44,6 +43,13 @@ pub struct Ruled {
     pub rule: String,
     pub rule_text: String,
     pub decision_id: String,
+}
+
+impl Ruled {
+    /// The answer is then the same as for what does not exist.
+    pub fn is_invisibility(&self) -> bool {
+        self.reason == "not_visible"
+    }
 }
 
 /// The host failed. Nothing was written, the client learns nothing of the cause, the log does.

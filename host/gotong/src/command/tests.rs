@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::http::StatusCode;
-use gotong_engine::types::{TokenRole, Trigger};
-use gotong_store::{Migrations, Store, Target};
 use serde_json::json;
 
 use super::Command;
@@ -13,53 +11,16 @@ use super::answer::CommandError;
 use super::refusal::Refusal;
 use super::work::Work;
 use crate::app::App;
-use crate::config::Config;
 use crate::http::auth::{Actor, Tokens};
-use crate::http::context::CommandContext;
 use crate::ledger::event::{Event, EventKind};
-use crate::rulings::gate::Tracks;
-use crate::startup::load_policies;
-
-async fn app() -> App {
-    let config = Config {
-        dev: true,
-        cache_dir: None,
-        ..Config::default()
-    }
-    .ready_to_serve()
-    .unwrap();
-    let store = Store::open(&Target::Memory).await.unwrap();
-    store
-        .migrate(&Migrations::embedded().unwrap())
-        .await
-        .unwrap();
-    let policies = Arc::new(load_policies(&config).unwrap());
-    let tracks = Tracks::read(&policies).unwrap();
-    let tokens = Tokens::new(&config.auth).unwrap();
-    App::new(config, store, policies, tracks, tokens)
-}
-
-fn context(request_id: &str) -> CommandContext {
-    CommandContext {
-        actor: Actor {
-            user_id: "sari".into(),
-            username: "Sari".into(),
-            role: TokenRole::User,
-        },
-        request_id: request_id.to_owned(),
-        correlation_id: "correlation".into(),
-        request_digest: request_id.to_owned(),
-        now_ms: 1,
-        trigger: Trigger::UserAction,
-        success: StatusCode::CREATED,
-    }
-}
+use crate::testing::{app, context};
 
 /// Appends to a stream; as long as `interruptions` last, somebody else appends between its facts and its commit,
 /// as another host would.
+#[derive(Clone)]
 struct Append {
-    interruptions: AtomicU32,
-    runs: AtomicU32,
+    interruptions: Arc<AtomicU32>,
+    runs: Arc<AtomicU32>,
 }
 
 const STREAM: &str = "contended";
@@ -77,7 +38,7 @@ impl Command for Append {
         let left = self.interruptions.load(Ordering::SeqCst);
         if left > 0 {
             self.interruptions.store(left - 1, Ordering::SeqCst);
-            let mut other = Work::open(work.app.clone(), context(&format!("other-{run}")));
+            let mut other = Work::open(work.app.clone(), context("sari", &format!("other-{run}")));
             other.watch(STREAM).await?;
             other.append(STREAM, Event::new(EventKind::EntityShared, json!({})))?;
             work.app
@@ -96,8 +57,8 @@ impl Command for Append {
 
 fn append(interruptions: u32) -> Append {
     Append {
-        interruptions: AtomicU32::new(interruptions),
-        runs: AtomicU32::new(0),
+        interruptions: Arc::new(AtomicU32::new(interruptions)),
+        runs: Arc::default(),
     }
 }
 
@@ -105,7 +66,10 @@ fn append(interruptions: u32) -> Append {
 async fn stale_facts_do_not_commit_and_the_command_runs_again_from_new_ones() {
     let app = app().await;
     let command = append(3);
-    let answer = app.command(context("request-1"), &command).await.unwrap();
+    let answer = app
+        .command(context("sari", "request-1"), command.clone())
+        .await
+        .unwrap();
     assert_eq!(
         (answer.status, answer.body.as_str()),
         (StatusCode::CREATED, "3")
@@ -121,7 +85,9 @@ async fn stale_facts_do_not_commit_and_the_command_runs_again_from_new_ones() {
 async fn facts_that_never_hold_end_in_contention_with_nothing_written() {
     let app = app().await;
     let command = append(u32::MAX);
-    let refused = app.command(context("request-1"), &command).await;
+    let refused = app
+        .command(context("sari", "request-1"), command.clone())
+        .await;
     assert!(
         matches!(refused, Err(CommandError::Contention)),
         "{refused:?}"
@@ -147,7 +113,10 @@ async fn facts_that_never_hold_end_in_contention_with_nothing_written() {
 #[tokio::test]
 async fn another_host_that_was_quicker_with_the_same_request_has_its_answer_given() {
     let app = app().await;
-    let first = app.command(context("request-1"), &append(0)).await.unwrap();
+    let first = app
+        .command(context("sari", "request-1"), append(0))
+        .await
+        .unwrap();
     // A second host knows nothing of the first one's locks, only the store.
     let second = App::new(
         app.config.clone(),
@@ -157,14 +126,14 @@ async fn another_host_that_was_quicker_with_the_same_request_has_its_answer_give
         Tokens::new(&app.config.auth).unwrap(),
     );
     let again = second
-        .command(context("request-1"), &append(0))
+        .command(context("sari", "request-1"), append(0))
         .await
         .unwrap();
     assert!(again.replayed && again.body == first.body);
     let (here, there) = (append(0), append(0));
     let both = tokio::join!(
-        app.command(context("request-2"), &here),
-        second.command(context("request-2"), &there)
+        app.command(context("sari", "request-2"), here),
+        second.command(context("sari", "request-2"), there)
     );
     let (one, other) = (both.0.unwrap(), both.1.unwrap());
     assert_eq!(one.body, other.body);

@@ -83,10 +83,10 @@ pub fn facts(action: Action, standing: Standing) -> AuthorizeFacts {
     }
 }
 
-/// An allowed action: what the policy wants done with it.
+/// An allowed action, and what the policy wants done with it.
 #[derive(Debug)]
 pub struct Allowed {
-    pub obligations: Vec<Obligation>,
+    obligations: Vec<Obligation>,
 }
 
 impl Allowed {
@@ -95,17 +95,19 @@ impl Allowed {
     }
 }
 
-/// Asks, records, and refuses unless the ruling allows.
+/// Asks, records, and refuses unless the ruling allows and asks for nothing but what the caller carries out.
 pub fn authorize(
     work: &mut Work,
     entity_id: &str,
     facts: &AuthorizeFacts,
+    carried_out: &[Obligation],
 ) -> Result<Allowed, Refusal> {
     let given = work.rule(entity_id, facts)?;
-    match given.ruling.effect {
-        Effect::Allow => Ok(Allowed {
-            obligations: given.ruling.obligations,
-        }),
-        Effect::Deny => Err(given.refusal(&work.app, &given.ruling.reason, &given.ruling.rule)),
+    if given.ruling.effect == Effect::Deny {
+        return Err(given.refusal(&work.app, &given.ruling.reason, &given.ruling.rule));
     }
+    given.discharge(&given.ruling.obligations, carried_out)?;
+    Ok(Allowed {
+        obligations: given.ruling.obligations,
+    })
 }

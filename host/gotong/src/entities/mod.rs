@@ -102,7 +102,7 @@ impl Entity {
         action: Action,
     ) -> Result<authority::Allowed, Refusal> {
         let facts = self.facts(work, action);
-        authority::authorize(work, self.id(), &facts)
+        authority::authorize(work, self.id(), &facts, &[])
     }
 }
 
@@ -135,7 +135,7 @@ impl Command for Share {
                 &Matter::of_a_new_seed(self.privacy_level),
             ),
         );
-        authority::authorize(work, &entity_id, &facts)?;
+        authority::authorize(work, &entity_id, &facts, &[])?;
         let first = work
             .app
             .tracks
@@ -165,23 +165,32 @@ impl Command for Share {
             Relations::AUTHOR,
             now_ms,
         );
-        work.begin(&entity_id);
-        work.create(store::entity_key(&entity_id), &row)?;
-        work.create(author.key(), &author)?;
-        let event = Event::new(
-            EventKind::EntityShared,
-            json!({"entity_id": entity_id, "track": row.track, "stage": row.stage, "scope_id": row.scope_id, "privacy_level": row.privacy_level}),
-        );
-        work.append(
-            &entity_id,
-            event
-                .private("title", &row.title)
-                .private("text", &row.text),
-        )?;
         let entity = Entity {
             row,
             mine: Relations::AUTHOR,
         };
-        view::of_command(work, &entity, &[author])
+        // Ruled before the event, so that the chain holds this decision too.
+        let view = view::of_command(work, &entity, std::slice::from_ref(&author))?;
+        work.begin(&entity_id);
+        work.create(store::entity_key(&entity_id), &entity.row)?;
+        work.create(author.key(), &author)?;
+        let EntityRow {
+            track,
+            stage,
+            scope_id,
+            privacy_level,
+            title,
+            text,
+            ..
+        } = &entity.row;
+        let event = Event::new(
+            EventKind::EntityShared,
+            json!({"entity_id": entity_id, "track": track, "stage": stage, "scope_id": scope_id, "privacy_level": privacy_level}),
+        );
+        work.append(
+            &entity_id,
+            event.private("title", title).private("text", text),
+        )?;
+        Ok(view)
     }
 }

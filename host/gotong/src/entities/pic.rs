@@ -64,7 +64,7 @@ impl Command for At<Nominate> {
             subject_is_actor: oneself,
             ..entity.facts(work, Action::PicNominate)
         };
-        let allowed = authority::authorize(work, entity_id, &facts)?;
+        let allowed = authority::authorize(work, entity_id, &facts, &[Obligation::AcceptAtOnce])?;
         if entity.row.pic_id.as_deref() == Some(nominee) {
             return Err(Refusal::Conflict {
                 code: "relation_held",

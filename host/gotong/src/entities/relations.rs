@@ -127,7 +127,7 @@ impl Command for At<Take> {
             subject_is_actor: for_oneself,
             ..entity.facts(work, action)
         };
-        authority::authorize(work, entity_id, &facts)?;
+        authority::authorize(work, entity_id, &facts, &[])?;
         if subject.contains(sought) {
             return Err(Refusal::Conflict {
                 code: "relation_held",
@@ -186,7 +186,7 @@ impl Command for At<Relation> {
             subject_is_actor: true,
             ..entity.facts(work, Action::RelationEnd)
         };
-        authority::authorize(work, entity_id, &facts)?;
+        authority::authorize(work, entity_id, &facts, &[])?;
         let user_id = work.actor().user_id.clone();
         let row = store::relations_of(&work.app.store, entity_id, &user_id)
             .await?

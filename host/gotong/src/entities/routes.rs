@@ -1,6 +1,6 @@
 //! Routes of entities and of what people are to them.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::Serialize;
@@ -14,7 +14,8 @@ use crate::command::answer::{Answer, CommandError};
 use crate::http::context::{CommandContext, ReadContext};
 use crate::http::problem::Problem;
 use crate::http::refused;
-use crate::http::valid::ValidJson;
+use crate::http::valid::{ValidJson, ValidPath};
+use crate::words::Id;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -32,15 +33,15 @@ async fn share(
     context: CommandContext,
     ValidJson(body): ValidJson<Share>,
 ) -> Result<Answer, CommandError> {
-    app.command(context, &body).await
+    app.command(context, body).await
 }
 
 async fn read(
     State(app): State<App>,
     context: ReadContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
 ) -> Result<Json<EntityView>, Problem> {
-    view::read(&app, &context, &id)
+    view::read(&app, &context, id.as_str())
         .await
         .map(Json)
         .map_err(refused)
@@ -49,37 +50,59 @@ async fn read(
 async fn take(
     State(app): State<App>,
     context: CommandContext,
-    Path(entity_id): Path<String>,
+    ValidPath(entity_id): ValidPath<Id>,
     ValidJson(input): ValidJson<Take>,
 ) -> Result<Answer, CommandError> {
-    app.command(context, &At { entity_id, input }).await
+    app.command(
+        context,
+        At {
+            entity_id: entity_id.into(),
+            input,
+        },
+    )
+    .await
 }
 
 async fn end(
     State(app): State<App>,
     context: CommandContext,
-    Path((entity_id, word)): Path<(String, String)>,
+    ValidPath((entity_id, word)): ValidPath<(Id, String)>,
 ) -> Result<Answer, Problem> {
     let input = Relation::try_from(word)
         .map_err(|error| Problem::invalid_field("invalid_field", "relation", error.to_string()))?;
-    Ok(app.command(context, &At { entity_id, input }).await?)
+    Ok(app
+        .command(
+            context,
+            At {
+                entity_id: entity_id.into(),
+                input,
+            },
+        )
+        .await?)
 }
 
 async fn nominate(
     State(app): State<App>,
     context: CommandContext,
-    Path(entity_id): Path<String>,
+    ValidPath(entity_id): ValidPath<Id>,
     ValidJson(input): ValidJson<Nominate>,
 ) -> Result<Answer, CommandError> {
-    app.command(context, &At { entity_id, input }).await
+    app.command(
+        context,
+        At {
+            entity_id: entity_id.into(),
+            input,
+        },
+    )
+    .await
 }
 
 async fn permissions(
     State(app): State<App>,
     context: ReadContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
 ) -> Result<Json<PermissionsView>, Problem> {
-    view::permissions(&app, &context, &id)
+    view::permissions(&app, &context, id.as_str())
         .await
         .map(Json)
         .map_err(refused)
@@ -99,9 +122,11 @@ struct WhereItStands {
 async fn stage(
     State(app): State<App>,
     context: ReadContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
 ) -> Result<Json<WhereItStands>, Problem> {
-    let visible = view::visible(&app, &context, &id).await.map_err(refused)?;
+    let visible = view::visible(&app, &context, id.as_str())
+        .await
+        .map_err(refused)?;
     let row = visible.entity.row;
     let stages = app.tracks.stages(row.track).to_vec();
     Ok(Json(WhereItStands {

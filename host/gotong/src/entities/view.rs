@@ -105,19 +105,22 @@ pub async fn read(
     Ok(assemble(&entity, &people, &projection))
 }
 
+/// What the command's actor may see: a decision of the command.
+pub fn project_for_actor(work: &mut Work, entity: &Entity) -> Result<Projection, Refusal> {
+    let matter = entity.matter(work.now_ms(), &work.actor().user_id);
+    let standing = authority::standing(work.actor(), work.context.trigger, &matter);
+    work.rule(entity.id(), &ProjectFacts { standing })
+        .map(|given| given.ruling)
+}
+
 /// The view of the command's actor.
 pub fn of_command(
     work: &mut Work,
     entity: &Entity,
     people: &[RelationRow],
 ) -> Result<EntityView, Refusal> {
-    let standing = authority::standing(
-        work.actor(),
-        work.context.trigger,
-        &entity.matter(work.now_ms(), &work.actor().user_id),
-    );
-    let given = work.rule(entity.id(), &ProjectFacts { standing })?;
-    Ok(assemble(entity, people, &given.ruling))
+    let projection = project_for_actor(work, entity)?;
+    Ok(assemble(entity, people, &projection))
 }
 
 pub async fn permissions(

@@ -19,5 +19,5 @@ async fn create(
     context: CommandContext,
     ValidJson(body): ValidJson<Submit>,
 ) -> Result<Answer, CommandError> {
-    app.command(context, &body).await
+    app.command(context, body).await
 }

@@ -36,7 +36,7 @@ pub fn router(app: App) -> Router {
         router = router.merge(dev::routes());
     }
     router
-        .fallback(|| async { Problem::not_found("route") })
+        .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -75,11 +75,12 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
     }
 
-    pub fn not_found(what: &str) -> Self {
+    /// The same words for what does not exist and for what may not be seen.
+    pub fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
-            format!("there is no such {what}, or it is not visible to you"),
+            "there is nothing here, or nothing that is visible to you",
         )
     }
 
@@ -100,7 +101,7 @@ impl Problem {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "the host could not finish this request; nothing was changed by it",
+            "the host could not finish this request; send it again with the same Idempotency-Key",
         )
     }
 

@@ -1,9 +1,9 @@
-//! `ValidJson<T>` and `ValidQuery<T>`: input that is already what its type promises.
+//! `ValidJson<T>`, `ValidQuery<T>` and `ValidPath<T>`: input that is already what its type promises.
 //!
 //! Unknown fields are refused and named; limits live in the field types (`TryFrom`), so a value that
 //! exists is valid.
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -50,6 +50,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> 
         let Query(query) = Query::try_from_uri(&parts.uri)
             .map_err(|error| Problem::bad_request("invalid_query", error.body_text()))?;
         Ok(Self(query))
+    }
+}
+
+#[derive(Debug)]
+pub struct ValidPath<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ValidPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What cannot be an id is the id of nothing.
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(path)| Self(path))
+            .map_err(|_| Problem::not_found())
     }
 }
 

@@ -22,7 +22,6 @@ const AT_ONCE: usize = 8;
 const BATCH: usize = 64;
 /// How long the loop sleeps at most: what another host scheduled is noticed by then.
 const SWEEP: Duration = Duration::from_secs(1);
-const TRIES: u32 = 8;
 const LONGEST_RETRY_MS: i64 = 60_000;
 
 /// What a job is for. Its word stands in the row.
@@ -81,8 +80,11 @@ pub async fn work(app: App, stop: impl Future<Output = ()>) {
             .ok()
             .flatten()
             .map_or(i64::MAX, |due_ms| due_ms - app.clock.now_ms());
-        let pause = Duration::from_millis(u64::try_from(next_ms).unwrap_or_default())
-            .clamp(Duration::from_millis(1), SWEEP);
+        // What is past due and still there could not be claimed: asking again at once would be a hot loop.
+        let pause = match u64::try_from(next_ms) {
+            Ok(next_ms) if next_ms > 0 => Duration::from_millis(next_ms).min(SWEEP),
+            _ => SWEEP,
+        };
         tokio::select! {
             () = &mut stop => return,
             () = app.timers.notified() => {}
@@ -94,6 +96,8 @@ pub async fn work(app: App, stop: impl Future<Output = ()>) {
 impl App {
     /// Runs what is due now, and what falls due by that. Returns how many jobs ran.
     pub async fn run_due_jobs(&self) -> Result<usize, StoreError> {
+        // One pass at a time: who waits for one knows that what was due before has run.
+        let _pass = self.timer_pass.lock().await;
         let mut ran = 0;
         loop {
             let due = self.store.jobs().due(self.clock.now_ms(), BATCH).await?;
@@ -145,11 +149,8 @@ impl App {
             error = text,
             "a job failed"
         );
-        let then = if job.attempts + 1 >= TRIES {
-            AfterFailure::Dead
-        } else {
-            AfterFailure::RetryAt(self.clock.now_ms() + retry_ms(job.attempts))
-        };
+        // Never given up: a gate that cannot close holds its entity up until it does.
+        let then = AfterFailure::RetryAt(self.clock.now_ms() + retry_ms(job.attempts));
         if let Err(error) = jobs
             .release_failed(&job.job_id, &self.instance, &text, then)
             .await
@@ -177,7 +178,7 @@ impl App {
         let answer = match kind {
             JobKind::CloseGate => {
                 let close: CloseGate = serde_json::from_value(job.payload.clone())?;
-                self.command(context, &close).await?
+                self.command(context, close).await?
             }
         };
         if answer.status.is_success() {

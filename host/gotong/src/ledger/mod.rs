@@ -9,6 +9,9 @@ pub mod routes;
 pub mod source;
 pub mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use gotong_store::{EventRow, PrivateRow};

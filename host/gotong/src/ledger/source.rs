@@ -115,32 +115,26 @@ impl Source {
                 host.get("/v1/audit/decisions", &query).await?
             }
         };
-        let unreadable = |source| SourceError::Unreadable {
-            path: "policy_decision".into(),
-            source,
-        };
-        rows.into_iter()
-            .map(|row| serde_json::from_value(row).map_err(unreadable))
-            .collect()
+        decision_rows(rows)
     }
 
-    pub async fn decision(&self, decision_id: &str) -> Result<Option<DecisionRow>, SourceError> {
-        let row: Option<Value> = match self {
-            Self::Store(store) => store.decision(decision_id).await?,
+    /// Those of some decisions that are there.
+    pub async fn decisions(&self, ids: &[&str]) -> Result<Vec<DecisionRow>, SourceError> {
+        let rows: Vec<Value> = match self {
+            Self::Store(store) => store.decisions(ids).await?,
             Self::Host(host) => {
-                match host.get(&format!("/v1/decisions/{decision_id}"), &[]).await {
-                    Ok(row) => Some(row),
-                    Err(SourceError::Refused { status: 404, .. }) => None,
-                    Err(error) => return Err(error),
+                let mut rows = Vec::with_capacity(ids.len());
+                for id in ids {
+                    match host.get(&format!("/v1/decisions/{id}"), &[]).await {
+                        Ok(row) => rows.push(row),
+                        Err(SourceError::Refused { status: 404, .. }) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
+                rows
             }
         };
-        let unreadable = |source| SourceError::Unreadable {
-            path: "policy_decision".into(),
-            source,
-        };
-        row.map(|row| serde_json::from_value(row).map_err(unreadable))
-            .transpose()
+        decision_rows(rows)
     }
 
     /// In the order of streams, and of sequence within each.
@@ -198,4 +192,14 @@ impl Source {
             Self::Host(_) => Ok(Vec::new()),
         }
     }
+}
+
+fn decision_rows(rows: Vec<Value>) -> Result<Vec<DecisionRow>, SourceError> {
+    let unreadable = |source| SourceError::Unreadable {
+        path: "policy_decision".into(),
+        source,
+    };
+    rows.into_iter()
+        .map(|row| serde_json::from_value(row).map_err(unreadable))
+        .collect()
 }

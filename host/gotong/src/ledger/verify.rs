@@ -5,10 +5,13 @@ use std::collections::HashMap;
 
 use gotong_store::EventRow;
 use serde::Serialize;
+use serde_json::Value;
 
+use super::event::EventKind;
 use super::source::{Private, Source, SourceError};
 use super::{Body, DecisionDigest, Sealed, Tip, canonical, commitment, sha256_hex};
 use crate::command::refusal::Fault;
+use crate::transitions::store::{Choice, Tally};
 
 /// What a walk found.
 #[derive(Debug, Serialize)]
@@ -39,19 +42,22 @@ pub enum VerifyError {
     Fault(#[from] Fault),
 }
 
-/// Walks everything. Stops at the first event that does not hold.
+/// Walks everything. Stops at the first event that does not hold. A host that goes on writing meanwhile does not
+/// disturb it.
 pub async fn verify(source: &Source) -> Result<Report, VerifyError> {
+    let report = Report {
+        events: 0,
+        streams: 0,
+        decisions: 0,
+        commitments: 0,
+        ok: false,
+        first_bad: None,
+    };
     let mut walk = Walk {
         source,
-        report: Report {
-            events: 0,
-            streams: 0,
-            decisions: 0,
-            commitments: 0,
-            ok: false,
-            first_bad: None,
-        },
+        report,
         at: None,
+        urns: HashMap::new(),
     };
     let bad = walk.run().await?;
     walk.report.ok = bad.is_none();
@@ -64,27 +70,40 @@ struct Walk<'a> {
     report: Report,
     /// The stream being walked and its tip so far.
     at: Option<(String, Tip)>,
+    /// The ballots of the stream's votes, as the events committed to them, by (transition_id, round).
+    urns: HashMap<(String, u64), Urn>,
+}
+
+/// Ballots of one round. `None`: a choice was erased or is out of reach, so nothing can be counted.
+type Urn = Option<Tally>;
+
+/// A page of events, with what belongs to them.
+struct Page {
+    events: Vec<(EventRow, Result<Body, String>)>,
+    private: HashMap<(String, u64), Private>,
+    /// Digests by decision id.
+    decisions: HashMap<String, String>,
 }
 
 impl Walk<'_> {
     async fn run(&mut self) -> Result<Option<Bad>, VerifyError> {
+        // Counted first: streams are only ever added.
+        let heads = self.source.streams().await?;
         loop {
             let after = self
                 .at
                 .as_ref()
-                .map(|(stream, tip)| (stream.as_str(), tip.seq));
-            let page = self.source.events_after(after).await?;
-            if page.is_empty() {
+                .map(|(stream, tip)| (stream.clone(), tip.seq));
+            let page = self.page(after).await?;
+            if page.events.is_empty() {
                 break;
             }
-            let mut private: HashMap<(String, u64), Private> = self
-                .source
-                .private(&page)
-                .await?
-                .into_iter()
-                .map(|row| ((row.stream.clone(), row.seq), row))
-                .collect();
-            for event in page {
+            let Page {
+                events,
+                mut private,
+                decisions,
+            } = page;
+            for (event, body) in events {
                 if self
                     .at
                     .as_ref()
@@ -96,80 +115,176 @@ impl Walk<'_> {
                     self.at = Some((event.stream.clone(), Tip::genesis()));
                 }
                 let private = private.remove(&(event.stream.clone(), event.seq));
-                if let Some(why) = self.event(&event, private).await? {
-                    return Ok(Some(Bad {
-                        stream: event.stream,
-                        seq: event.seq,
-                        why,
-                    }));
+                if let Some(bad) = self.event(event, body, private, &decisions)? {
+                    return Ok(Some(bad));
                 }
-                self.report.events += 1;
-                self.at = Some((
-                    event.stream,
-                    Tip {
-                        seq: event.seq,
-                        hash: event.hash,
-                    },
-                ));
             }
         }
         if let Some(bad) = self.end_stream().await? {
             return Ok(Some(bad));
         }
-        let heads = self.source.streams().await?;
         let why = format!(
-            "{heads} streams have a head, but {} have events",
+            "{heads} streams have a head, but only {} have events",
             self.report.streams
         );
-        Ok((heads != self.report.streams).then(|| Bad {
+        Ok((heads > self.report.streams).then_some(Bad {
             stream: String::new(),
             seq: 0,
             why,
         }))
     }
 
-    /// The events of a stream end where its head says.
-    async fn end_stream(&mut self) -> Result<Option<Bad>, VerifyError> {
-        let Some((stream, tip)) = self.at.take() else {
-            return Ok(None);
-        };
-        self.report.streams += 1;
-        let head = self.source.head(&stream).await?;
-        let holds = head.seq == tip.seq && head.hash == tip.hash;
-        let why = format!(
-            "the head stands at {} `{}`, the events end at {} `{}`",
-            head.seq, head.hash, tip.seq, tip.hash
-        );
-        Ok((!holds).then_some(Bad {
-            stream,
-            seq: tip.seq,
-            why,
-        }))
+    async fn page(&self, after: Option<(String, u64)>) -> Result<Page, VerifyError> {
+        let rows = self
+            .source
+            .events_after(after.as_ref().map(|(stream, seq)| (stream.as_str(), *seq)))
+            .await?;
+        let private = self.source.private(&rows).await?;
+        let private = private
+            .into_iter()
+            .map(|row| ((row.stream.clone(), row.seq), row))
+            .collect();
+        let events: Vec<_> = rows
+            .into_iter()
+            .map(|row| {
+                let body = read(&row);
+                (row, body)
+            })
+            .collect();
+        let bodies = events.iter().filter_map(|(_, body)| body.as_ref().ok());
+        let pinned: Vec<&str> = bodies
+            .flat_map(|body| &body.decisions)
+            .map(|pinned| pinned.decision_id.as_str())
+            .collect();
+        let mut decisions = HashMap::new();
+        for row in self.source.decisions(&pinned).await? {
+            let digest = sha256_hex(canonical(&row)?.as_bytes());
+            decisions.insert(row.decision_id, digest);
+        }
+        Ok(Page {
+            events,
+            private,
+            decisions,
+        })
     }
 
-    async fn event(
+    /// The events of a stream end where its head says, or further on if more were written since.
+    async fn end_stream(&mut self) -> Result<Option<Bad>, VerifyError> {
+        let Some((stream, tip)) = self.at.clone() else {
+            return Ok(None);
+        };
+        let head = self.source.head(&stream).await?;
+        let end = |tip: &Tip| {
+            let why = format!(
+                "the head stands at {} `{}`, the events end at {} `{}`",
+                head.seq, head.hash, tip.seq, tip.hash
+            );
+            Some(Bad {
+                stream: stream.clone(),
+                seq: tip.seq,
+                why,
+            })
+        };
+        let mut tip = tip;
+        while tip.seq < head.seq {
+            let Page {
+                events,
+                mut private,
+                decisions,
+            } = self.page(Some((stream.clone(), tip.seq))).await?;
+            let before = tip.seq;
+            for (event, body) in events
+                .into_iter()
+                .filter(|(event, _)| event.stream == stream && event.seq <= head.seq)
+            {
+                let private = private.remove(&(event.stream.clone(), event.seq));
+                tip = Tip {
+                    seq: event.seq,
+                    hash: event.hash.clone(),
+                };
+                if let Some(bad) = self.event(event, body, private, &decisions)? {
+                    return Ok(Some(bad));
+                }
+            }
+            if tip.seq == before {
+                return Ok(end(&tip));
+            }
+        }
+        self.at = None;
+        self.urns.clear();
+        self.report.streams += 1;
+        Ok(if tip.seq == head.seq && tip.hash == head.hash {
+            None
+        } else {
+            end(&tip)
+        })
+    }
+
+    fn event(
         &mut self,
-        event: &EventRow,
+        event: EventRow,
+        body: Result<Body, String>,
         private: Option<Private>,
-    ) -> Result<Option<String>, VerifyError> {
+        decisions: &HashMap<String, String>,
+    ) -> Result<Option<Bad>, VerifyError> {
         let tip = self
             .at
             .as_ref()
             .map_or_else(Tip::genesis, |(_, tip)| tip.clone());
-        let body = match chained(event, &tip) {
-            Ok(body) => body,
-            Err(why) => return Ok(Some(why)),
+        let whole = match body.and_then(|body| chained(&event, body, &tip)) {
+            Ok(body) => self.rests_on(&body, private, decisions)?,
+            Err(why) => Some(why),
         };
-        for pinned in &body.decisions {
-            if let Some(why) = self.decision(pinned).await? {
-                return Ok(Some(why));
-            }
-            self.report.decisions += 1;
+        if let Some(why) = whole {
+            return Ok(Some(Bad {
+                stream: event.stream,
+                seq: event.seq,
+                why,
+            }));
         }
+        self.report.events += 1;
+        self.at = Some((
+            event.stream,
+            Tip {
+                seq: event.seq,
+                hash: event.hash,
+            },
+        ));
+        Ok(None)
+    }
+
+    /// What a body commits to: decisions, personal values, and the count of a vote.
+    fn rests_on(
+        &mut self,
+        body: &Body,
+        private: Option<Private>,
+        decisions: &HashMap<String, String>,
+    ) -> Result<Option<String>, VerifyError> {
+        for DecisionDigest {
+            decision_id,
+            digest,
+        } in &body.decisions
+        {
+            match decisions.get(decision_id) {
+                Some(found) if found == digest => self.report.decisions += 1,
+                Some(_) => {
+                    return Ok(Some(format!(
+                        "decision {decision_id} is not the one in the chain"
+                    )));
+                }
+                None => return Ok(Some(format!("decision {decision_id} is missing"))),
+            }
+        }
+        let mut choice = None;
         for (name, value) in private.map(|row| row.fields).unwrap_or_default() {
-            let sealed: Result<Sealed, _> = serde_json::from_value(value);
-            let holds = match sealed {
-                Ok(sealed) => body.commitments.get(&name) == Some(&commitment(&sealed)?),
+            let holds = match serde_json::from_value::<Sealed>(value) {
+                Ok(sealed) => {
+                    let holds = body.commitments.get(&name) == Some(&commitment(&sealed)?);
+                    if name == "choice" {
+                        choice = serde_json::from_value::<Choice>(sealed.value).ok();
+                    }
+                    holds
+                }
                 Err(_) => false,
             };
             if !holds {
@@ -179,26 +294,53 @@ impl Walk<'_> {
             }
             self.report.commitments += 1;
         }
-        Ok(None)
+        Ok(self.count(body, choice))
     }
 
-    async fn decision(&self, pinned: &DecisionDigest) -> Result<Option<String>, VerifyError> {
-        let id = &pinned.decision_id;
-        let Some(row) = self.source.decision(id).await? else {
-            return Ok(Some(format!("decision {id} is missing")));
+    /// Puts a ballot into its urn, and counts the urn again when its vote closes: ballots that were exchanged in the
+    /// database before the close are not the ones the ledger committed to.
+    fn count(&mut self, body: &Body, choice: Option<Choice>) -> Option<String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if body.kind == EventKind::BallotCast.as_str() {
+            let place = (
+                text(&body.payload["transition_id"]),
+                body.payload["round"].as_u64().unwrap_or_default(),
+            );
+            let urn = self.urns.entry(place).or_insert(Some(Tally::default()));
+            *urn = urn.zip(choice).map(|(tally, choice)| tally.with(choice, 1));
+            return None;
+        }
+        let closed =
+            [EventKind::TransitionApplied, EventKind::TransitionRejected].map(EventKind::as_str);
+        let gate = &body.payload["gate"];
+        let Ok(told) = serde_json::from_value::<Tally>(gate["vote_tally"].clone()) else {
+            return None;
         };
-        let holds = sha256_hex(canonical(&row)?.as_bytes()) == pinned.digest;
-        Ok((!holds).then(|| format!("decision {id} is not the one in the chain")))
+        if !closed.contains(&body.kind.as_str()) || gate["gate_type"] != "vote" {
+            return None;
+        }
+        let place = (
+            text(&body.payload["transition_id"]),
+            gate["round"].as_u64().unwrap_or_default(),
+        );
+        // No urn: nobody voted.
+        let counted = self.urns.remove(&place).unwrap_or(Some(Tally::default()))?;
+        (counted != told).then(|| {
+            format!("the ballots that were cast give {counted:?}, the gate closed with {told:?}")
+        })
     }
 }
 
-/// The event against itself and the one before it.
-fn chained(event: &EventRow, tip: &Tip) -> Result<Body, String> {
+/// The event against itself.
+fn read(event: &EventRow) -> Result<Body, String> {
     if sha256_hex(event.body.as_bytes()) != event.hash {
         return Err("its hash is not the hash of its body".into());
     }
-    let body: Body = serde_json::from_str(&event.body)
-        .map_err(|error| format!("its body is no event: {error}"))?;
+    serde_json::from_str(&event.body).map_err(|error| format!("its body is no event: {error}"))
+}
+
+/// The event against the one before it.
+fn chained(event: &EventRow, body: Body, tip: &Tip) -> Result<Body, String> {
     if event.seq != tip.seq + 1 || body.seq != event.seq {
         return Err(format!(
             "it stands at {} where {} was due",

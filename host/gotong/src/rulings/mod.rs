@@ -16,6 +16,12 @@ use crate::command::refusal::{Refusal, Ruled};
 use crate::http::context::CommandContext;
 use decision::DecisionRow;
 
+/// The code of a failure of the engine itself: no ruling, and no decision that anybody can repeat.
+pub const ENGINE_ERROR: &str = "policy_engine_error";
+
+/// The code of an allowing ruling that asks for what nobody here carries out.
+const OBLIGATION_UNKNOWN: &str = "policy_obligation_unknown";
+
 /// A ruling, and the decision it is recorded as.
 #[derive(Debug)]
 pub struct Given<R> {
@@ -27,6 +33,30 @@ pub struct Given<R> {
 }
 
 impl<R> Given<R> {
+    /// The refusal of a ruling that cannot be followed: fail closed.
+    pub fn unfollowed(&self, code: &'static str) -> Refusal {
+        Refusal::PolicyFailed {
+            family: self.family,
+            code,
+            decision_id: self.decision_id.clone(),
+        }
+    }
+
+    /// Refuses an allowing ruling unless everything it asks for is carried out.
+    pub fn discharge<O: PartialEq>(
+        &self,
+        obligations: &[O],
+        carried_out: &[O],
+    ) -> Result<(), Refusal> {
+        match obligations
+            .iter()
+            .all(|obligation| carried_out.contains(obligation))
+        {
+            true => Ok(()),
+            false => Err(self.unfollowed(OBLIGATION_UNKNOWN)),
+        }
+    }
+
     /// The refusal that a ruling of this reason, by this rule, means.
     pub fn refusal(&self, app: &App, reason: &str, rule: &str) -> Refusal {
         let module = app.policies.by_digest(&self.policy);
@@ -86,7 +116,7 @@ fn ruling_of<Q: Question>(
         let code = match evaluation.outcome {
             Outcome::FuelExhausted => "policy_fuel_exhausted",
             Outcome::Trapped { .. } => "policy_trapped",
-            Outcome::Ruled | Outcome::EngineError => "policy_engine_error",
+            Outcome::Ruled | Outcome::EngineError => ENGINE_ERROR,
         };
         Refusal::PolicyFailed {
             family: Q::FAMILY,

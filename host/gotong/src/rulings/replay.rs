@@ -4,7 +4,7 @@ use gotong_engine::{Policies, Verdict};
 use serde::Serialize;
 
 use super::decision::DecisionRow;
-use crate::ledger::source::{PAGE, Source, SourceError};
+use crate::ledger::source::{Source, SourceError};
 
 /// How many divergences a summary lists; it counts them all.
 const LISTED: usize = 20;
@@ -70,8 +70,8 @@ pub async fn replay_all(policies: &Policies, source: &Source) -> Result<Summary,
             summary.add(row, row.replay(policies));
         }
         match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.decision_id.clone()),
-            _ => return Ok(summary),
+            Some(last) => after = Some(last.decision_id.clone()),
+            None => return Ok(summary),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading decisions: one, for whoever may see its entity; all of them, for auditors.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,10 @@ use crate::entities::view::visible;
 use crate::http::context::ReadContext;
 use crate::http::problem::Problem;
 use crate::http::refused;
-use crate::http::valid::ValidQuery;
+use crate::http::valid::{ValidPath, ValidQuery};
 use crate::ledger::routes::authorize_audit;
+use crate::ledger::source::PAGE;
+use crate::words::Id;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -42,9 +44,9 @@ struct RuleView {
 async fn read(
     State(app): State<App>,
     context: ReadContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
 ) -> Result<Json<DecisionView>, Problem> {
-    decision(&app, &context, &id)
+    decision(&app, &context, id.as_str())
         .await
         .map(Json)
         .map_err(refused)
@@ -103,10 +105,8 @@ struct After {
 }
 
 fn page_size() -> usize {
-    MOST_AT_ONCE
+    PAGE
 }
-
-const MOST_AT_ONCE: usize = 500;
 
 async fn page(
     State(app): State<App>,
@@ -116,7 +116,7 @@ async fn page(
     authorize_audit(&app, &context)?;
     let rows = app
         .store
-        .decisions_after(query.after.as_deref(), query.limit.clamp(1, MOST_AT_ONCE))
+        .decisions_after(query.after.as_deref(), query.limit.clamp(1, PAGE))
         .await;
     rows.map(Json).map_err(|error| refused(error.into()))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Upon;
-use super::store::{self, BallotRow, Choice, EligibleRow, Status, TransitionRow};
+use super::store::{self, BallotRow, Choice, EligibleRow, TransitionRow};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::command::Command;
@@ -53,8 +53,10 @@ impl Command for Upon<Vote> {
             snapshot,
             ..entity.facts(work, Action::TransitionVote)
         };
-        authority::authorize(work, entity.id(), &facts)?;
-        running(work, &transition, Phase::Deciding)?;
+        authority::authorize(work, entity.id(), &facts, &[])?;
+        if !transition.is_open(work.now_ms()) || transition.gate.phase != Phase::Deciding {
+            return Err(GATE_CLOSED);
+        }
         if !matches!(
             transition.gate.gate_type,
             GateType::Vote | GateType::WeightedVote
@@ -127,17 +129,19 @@ pub async fn load(work: &Work, transition_id: &str) -> Result<TransitionRow, Ref
         .ok_or(Refusal::NotFound("transition"))
 }
 
-/// The gate is open, in this phase, and its window has not ended, whether or not its timer has run yet.
-pub fn running(work: &Work, transition: &TransitionRow, phase: Phase) -> Result<(), Refusal> {
-    let open = transition.status == Status::Open && work.now_ms() < transition.gate.closes_at_ms;
-    if open && transition.gate.phase == phase {
-        return Ok(());
+/// The same, if its gate is open and its window has not ended, whether or not its timer has run yet.
+pub async fn load_open(work: &Work, transition_id: &str) -> Result<TransitionRow, Refusal> {
+    let transition = load(work, transition_id).await?;
+    match transition.is_open(work.now_ms()) {
+        true => Ok(transition),
+        false => Err(GATE_CLOSED),
     }
-    Err(Refusal::Conflict {
-        code: "gate_closed",
-        detail: "the window of this gate has ended",
-    })
 }
+
+const GATE_CLOSED: Refusal = Refusal::Conflict {
+    code: "gate_closed",
+    detail: "the window of this gate has ended",
+};
 
 fn relations(row: &EligibleRow) -> Relations {
     row.relations

@@ -1,16 +1,16 @@
 //! The end of a window. A timer closes a gate exactly once, under the same transition_id, however late it
 //! runs and however often.
 
-use gotong_engine::gate::{CloseFacts, GateType, Outcome, Phase};
+use gotong_engine::gate::{CloseFacts, GateType, Obligation, Outcome, Phase};
 use gotong_engine::role_matrix::Action;
 use gotong_store::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ballot;
-use super::store::{self, BallotRow, Choice, Status, Tally, TransitionRow, window_end};
+use super::store::{self, BallotRow, Status, Tally, TransitionRow, window_end};
 use crate::command::Command;
-use crate::command::refusal::{Fault, Refusal};
+use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::{self, store::EntityRow};
 use crate::http::auth::Actor;
@@ -109,6 +109,9 @@ async fn end_window(
         challenge_window_hours: gate.challenge_window_hours,
     };
     let given = work.rule_under(&entity.entity_id, &gate.policy_digest, &facts)?;
+    // The result is announced by the timeline, which everybody with a relation reads.
+    given.discharge(&given.ruling.obligations, &[Obligation::AnnounceResult])?;
+    let no_window = given.unfollowed("policy_terms_unusable");
     let ruling = given.ruling;
     if ruling.outcome != Outcome::AwaitChallenges {
         // Secret until the gate closes: a vote that is won but may be challenged is not closed yet.
@@ -136,10 +139,7 @@ async fn end_window(
         }
         Outcome::AwaitChallenges => {
             if ruling.window_hours == 0 {
-                return Err(Fault::Broken(
-                    "the gate policy asks for a challenge window of no length".into(),
-                )
-                .into());
+                return Err(no_window);
             }
             transition.gate.phase = Phase::Challenge;
             transition.gate.closes_at_ms = window_end(work.now_ms(), ruling.window_hours);
@@ -187,19 +187,14 @@ fn settle(work: &Work, transition: &mut TransitionRow, status: Status, reason: &
 }
 
 fn tally(gate_type: GateType, ballots: &[BallotRow]) -> Tally {
-    let mut tally = Tally::default();
-    for ballot in ballots {
-        let weight = if gate_type == GateType::WeightedVote {
+    let weight = |ballot: &BallotRow| {
+        if gate_type == GateType::WeightedVote {
             ballot.weight_permille
         } else {
             1
-        };
-        let side = match ballot.choice {
-            Choice::Yes => &mut tally.yes,
-            Choice::No => &mut tally.no,
-            Choice::Abstain => &mut tally.abstain,
-        };
-        *side = side.saturating_add(weight);
-    }
-    tally
+        }
+    };
+    ballots.iter().fold(Tally::default(), |tally, ballot| {
+        tally.with(ballot.choice, weight(ballot))
+    })
 }

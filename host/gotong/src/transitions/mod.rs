@@ -12,16 +12,16 @@ pub mod store;
 pub mod view;
 
 use gotong_engine::Digest;
-use gotong_engine::gate::{PlanFacts, TermsRuling};
-use gotong_engine::role_matrix::Action;
+use gotong_engine::gate::{GateType, Obligation, PlanFacts, TermsRuling};
+use gotong_engine::role_matrix::{self, Action};
 use gotong_engine::types::{Effect, Stage};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::command::Command;
-use crate::command::refusal::{Fault, Refusal};
+use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::{self, Entity};
+use crate::entities::{self, Entity, authority};
 use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::rulings::Given;
@@ -62,14 +62,7 @@ impl Command for Propose {
 
     async fn run(&self, work: &mut Work) -> Result<TransitionView, Refusal> {
         let entity = entities::load(work, self.entity_id.as_str()).await?;
-        entity.authorize(
-            work,
-            if self.emergency {
-                Action::TransitionEmergency
-            } else {
-                Action::TransitionPropose
-            },
-        )?;
+        self.authorize(work, &entity)?;
         if entity.row.open_transition.is_some() {
             return Err(Refusal::Conflict {
                 code: "gate_open",
@@ -79,11 +72,12 @@ impl Command for Propose {
         let electorate = electorate::gather(work, &entity).await?;
         let facts = plan_facts(work, &entity, self, &electorate).await?;
         let given = work.rule(entity.id(), &facts)?;
-        let plan = terms(work, given)?;
+        let plan = terms(work, given, &[Obligation::AuditEmergency])?;
+        let seen = view::seen_by_actor(work, &entity)?;
         let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan);
         let proposed = Event::new(EventKind::TransitionProposed, transition.summary());
         transition.event_hash = work.append(entity.id(), proposed)?.hash;
-        if plan.terms.window_hours == 0 {
+        if plan.terms.gate_type == GateType::Emergency {
             close::apply(work, &entity.row, &mut transition, &plan.reason, &plan.rule)?;
         } else {
             open(work, &entity, &transition, &electorate)?;
@@ -93,7 +87,29 @@ impl Command for Propose {
             &json!({"transition_id": transition.transition_id}),
         )?;
         work.create(store::key(&transition.transition_id), &transition)?;
-        Ok(view::full(transition, electorate.rows, Vec::new()))
+        Ok(view::with_people(
+            transition,
+            electorate.rows,
+            Vec::new(),
+            &seen,
+        ))
+    }
+}
+
+impl Propose {
+    fn authorize(&self, work: &mut Work, entity: &Entity) -> Result<(), Refusal> {
+        if !self.emergency {
+            return entity.authorize(work, Action::TransitionPropose).map(drop);
+        }
+        // Carried out with the plan: the gate's terms say when the audit is due.
+        let facts = entity.facts(work, Action::TransitionEmergency);
+        authority::authorize(
+            work,
+            entity.id(),
+            &facts,
+            &[role_matrix::Obligation::AuditEmergency],
+        )
+        .map(drop)
     }
 }
 
@@ -121,6 +137,9 @@ async fn plan_facts(
     })
 }
 
+/// The code of terms that no gate can hold to.
+const TERMS_UNUSABLE: &str = "policy_terms_unusable";
+
 /// A gate's terms, and the ruling they come from.
 pub struct Plan {
     pub terms: gotong_engine::gate::Terms,
@@ -130,19 +149,27 @@ pub struct Plan {
     pub policy: Digest,
 }
 
-/// The terms of an allowed plan, objection or challenge; a refusal otherwise.
-pub fn terms(work: &Work, given: Given<TermsRuling>) -> Result<Plan, Refusal> {
-    if given.ruling.effect == Effect::Deny {
-        return Err(given.refusal(&work.app, &given.ruling.reason, &given.ruling.rule));
+/// The terms of an allowed plan, objection or challenge; a refusal otherwise, also of terms that cannot be kept:
+/// only an emergency has no window, and it has an audit.
+pub fn terms(
+    work: &Work,
+    given: Given<TermsRuling>,
+    carried_out: &[Obligation],
+) -> Result<Plan, Refusal> {
+    let ruling = &given.ruling;
+    if ruling.effect == Effect::Deny {
+        return Err(given.refusal(&work.app, &ruling.reason, &ruling.rule));
     }
-    let TermsRuling {
-        terms,
-        reason,
-        rule,
-        ..
-    } = given.ruling;
-    let terms =
-        terms.ok_or_else(|| Fault::Broken("the gate policy allowed without terms".into()))?;
+    given.discharge(&ruling.obligations, carried_out)?;
+    let Some(terms) = ruling.terms.clone() else {
+        return Err(given.unfollowed(TERMS_UNUSABLE));
+    };
+    let audited =
+        terms.audit_due_hours > 0 || !ruling.obligations.contains(&Obligation::AuditEmergency);
+    if (terms.window_hours == 0) != (terms.gate_type == GateType::Emergency) || !audited {
+        return Err(given.unfollowed(TERMS_UNUSABLE));
+    }
+    let (reason, rule) = (ruling.reason.clone(), ruling.rule.clone());
     Ok(Plan {
         terms,
         reason,

@@ -6,7 +6,7 @@ use gotong_engine::role_matrix::Action;
 use gotong_store::Key;
 use serde::Deserialize;
 
-use super::store::{self, ObjectionKind, ObjectionRow, Status, TransitionRow};
+use super::store::{self, ObjectionKind, ObjectionRow, TransitionRow};
 use super::view::{self, TransitionView};
 use super::{Plan, Upon, ballot, close, terms};
 use crate::command::Command;
@@ -47,7 +47,7 @@ impl Command for Upon<Object> {
         } = self;
         let entity = entities::load(work, entity_id).await?;
         entity.authorize(work, Action::TransitionObject)?;
-        let transition = open_transition(work, transition_id).await?;
+        let transition = ballot::load_open(work, transition_id).await?;
         let gate = &transition.gate;
         let facts = ObjectFacts {
             gate_type: gate.gate_type,
@@ -59,7 +59,7 @@ impl Command for Upon<Object> {
             challenge_window_hours: gate.challenge_window_hours,
         };
         let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
-        let plan = terms(work, given)?;
+        let plan = terms(work, given, &[])?;
         reopen(
             work,
             &entity,
@@ -88,7 +88,7 @@ impl Command for Upon<Challenge> {
         } = self;
         let entity = entities::load(work, entity_id).await?;
         entity.authorize(work, Action::ResultChallenge)?;
-        let transition = open_transition(work, transition_id).await?;
+        let transition = ballot::load_open(work, transition_id).await?;
         let gate = &transition.gate;
         let facts = ChallengeFacts {
             gate_type: gate.gate_type,
@@ -100,7 +100,7 @@ impl Command for Upon<Challenge> {
             risk: gate.risk,
         };
         let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
-        let plan = terms(work, given)?;
+        let plan = terms(work, given, &[])?;
         reopen(
             work,
             &entity,
@@ -113,17 +113,6 @@ impl Command for Upon<Challenge> {
     }
 }
 
-async fn open_transition(work: &Work, transition_id: &str) -> Result<TransitionRow, Refusal> {
-    let transition = ballot::load(work, transition_id).await?;
-    if transition.status != Status::Open || work.now_ms() >= transition.gate.closes_at_ms {
-        return Err(Refusal::Conflict {
-            code: "gate_closed",
-            detail: "the window of this gate has ended",
-        });
-    }
-    Ok(transition)
-}
-
 /// A fresh vote under new terms: a new window, a new timer, and for a challenge a new round of ballots.
 async fn reopen(
     work: &mut Work,
@@ -133,8 +122,15 @@ async fn reopen(
     kind: ObjectionKind,
     reason: &Reason,
 ) -> Result<TransitionView, Refusal> {
-    work.cancel_job(&close::timer(&transition).job_id);
+    let seen = view::seen_by_actor(work, entity)?;
+    let former = close::timer(&transition).job_id;
     transition.gate.renew(&plan.terms, work.now_ms());
+    let timer = close::timer(&transition);
+    // Two windows that end in the same millisecond have one timer, which then stays.
+    if timer.job_id != former {
+        work.cancel_job(&former);
+        work.schedule(timer);
+    }
     let event = match kind {
         ObjectionKind::Objection => {
             transition.gate.objections += 1;
@@ -161,7 +157,6 @@ async fn reopen(
         store::key(&transition.transition_id),
         &serde_json::json!({"gate": transition.gate}),
     )?;
-    work.schedule(close::timer(&transition));
     work.append(
         entity.id(),
         Event::new(event, transition.summary()).private("reason", &row.reason),
@@ -169,5 +164,5 @@ async fn reopen(
     let mut objections = store::objections(&work.app.store, &row.transition_id).await?;
     objections.push(row);
     let eligible = store::snapshot(&work.app.store, &transition.transition_id).await?;
-    Ok(view::full(transition, eligible, objections))
+    Ok(view::with_people(transition, eligible, objections, &seen))
 }

@@ -1,6 +1,6 @@
 //! Routes of transitions, their gates, and an entity's timeline.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use gotong_engine::types::Track;
@@ -17,8 +17,8 @@ use crate::command::refusal::Refusal;
 use crate::http::context::{CommandContext, ReadContext};
 use crate::http::problem::Problem;
 use crate::http::refused;
-use crate::http::valid::{ValidJson, ValidQuery};
-use crate::words::ScopeId;
+use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
+use crate::words::{Id, ScopeId};
 
 const PAGE: usize = 20;
 const LONGEST_PAGE: usize = 50;
@@ -38,34 +38,40 @@ async fn propose(
     context: CommandContext,
     ValidJson(body): ValidJson<Propose>,
 ) -> Result<Answer, CommandError> {
-    app.command(context, &body).await
+    app.command(context, body).await
 }
 
 async fn object(
     State(app): State<App>,
     context: CommandContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
     ValidJson(input): ValidJson<Object>,
 ) -> Result<Answer, Problem> {
-    Ok(app.command(context, &upon(&app, id, input).await?).await?)
+    Ok(app
+        .command(context, upon(&app, id.into(), input).await?)
+        .await?)
 }
 
 async fn challenge(
     State(app): State<App>,
     context: CommandContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
     ValidJson(input): ValidJson<Challenge>,
 ) -> Result<Answer, Problem> {
-    Ok(app.command(context, &upon(&app, id, input).await?).await?)
+    Ok(app
+        .command(context, upon(&app, id.into(), input).await?)
+        .await?)
 }
 
 async fn vote(
     State(app): State<App>,
     context: CommandContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
     ValidJson(input): ValidJson<Vote>,
 ) -> Result<Answer, Problem> {
-    Ok(app.command(context, &upon(&app, id, input).await?).await?)
+    Ok(app
+        .command(context, upon(&app, id.into(), input).await?)
+        .await?)
 }
 
 /// Finds the entity a transition belongs to: the scope of its commands.
@@ -75,7 +81,7 @@ async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, 
         .map_err(|error| refused(error.into()))?;
     let entity_id = row
         .map(|row| row.entity_id)
-        .ok_or_else(|| Problem::not_found("transition"))?;
+        .ok_or_else(|| Problem::not_found())?;
     Ok(Upon {
         entity_id,
         transition_id,
@@ -86,9 +92,9 @@ async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, 
 async fn read(
     State(app): State<App>,
     context: ReadContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
 ) -> Result<Json<TransitionView>, Problem> {
-    view::read(&app, &context, &id)
+    view::read(&app, &context, id.as_str())
         .await
         .map(Json)
         .map_err(refused)
@@ -104,11 +110,11 @@ struct Paging {
 async fn timeline(
     State(app): State<App>,
     context: ReadContext,
-    Path(id): Path<String>,
+    ValidPath(id): ValidPath<Id>,
     ValidQuery(query): ValidQuery<Paging>,
 ) -> Result<Json<Page>, Problem> {
     let after = query.after.as_deref().map(cursor).transpose()?;
-    view::timeline(&app, &context, &id, after, page_size(query.limit)?)
+    view::timeline(&app, &context, id.as_str(), after, page_size(query.limit)?)
         .await
         .map(Json)
         .map_err(refused)

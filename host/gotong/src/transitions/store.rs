@@ -115,6 +115,19 @@ pub struct Tally {
     pub abstain: u32,
 }
 
+impl Tally {
+    /// One more ballot.
+    pub fn with(mut self, choice: Choice, weight: u32) -> Self {
+        let side = match choice {
+            Choice::Yes => &mut self.yes,
+            Choice::No => &mut self.no,
+            Choice::Abstain => &mut self.abstain,
+        };
+        *side = side.saturating_add(weight);
+        self
+    }
+}
+
 /// One person of the snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EligibleRow {
@@ -246,6 +259,11 @@ impl TransitionRow {
         }
     }
 
+    /// Its window has not ended, and nothing has closed it.
+    pub fn is_open(&self, now_ms: Millis) -> bool {
+        self.status == Status::Open && now_ms < self.gate.closes_at_ms
+    }
+
     /// What the ledger says of it: no person.
     pub fn summary(&self) -> Value {
         json!({
@@ -354,7 +372,7 @@ pub async fn timeline(
 }
 
 /// What a list of transitions is narrowed to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter<'a> {
     pub scope_id: Option<&'a str>,
     pub track: Option<Track>,

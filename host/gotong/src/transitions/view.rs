@@ -1,13 +1,17 @@
 //! What a viewer gets to see of a transition.
 
-use gotong_engine::role_matrix::Fields;
+use std::collections::HashMap;
+
+use gotong_engine::role_matrix::{Fields, Projection};
 use gotong_engine::types::Relations;
 use serde::Serialize;
 
 use super::store::{self, EligibleRow, Filter, GateRow, ObjectionRow, Status, TransitionRow};
 use crate::app::App;
 use crate::command::refusal::Refusal;
+use crate::command::work::Work;
 use crate::entities::view::{Visible, visible};
+use crate::entities::{self, Entity};
 use crate::http::context::ReadContext;
 
 /// A transition record. `actor`, `gate.eligible_people` and `objections` are null for viewers who may not
@@ -57,23 +61,67 @@ struct EligiblePerson {
     relations: Vec<String>,
 }
 
-/// Everything, for somebody who took part.
-pub fn full(
+/// What the projection of the entity means for its transitions.
+#[derive(Debug)]
+pub struct Seen {
+    people: bool,
+    scope: bool,
+    /// The author, when the viewer may not know who that is.
+    hidden_author: Option<String>,
+}
+
+impl Seen {
+    /// `None`: the viewer sees no transitions of this entity.
+    fn by(entity: &Entity, projection: &Projection) -> Option<Self> {
+        let show = |field: Fields| projection.fields.contains(field);
+        (projection.visible && show(Fields::TIMELINE)).then(|| Self {
+            people: show(Fields::PEOPLE),
+            scope: show(Fields::SCOPE),
+            hidden_author: (!show(Fields::AUTHOR)).then(|| entity.row.author_id.clone()),
+        })
+    }
+
+    fn person(&self, user_id: &str) -> bool {
+        self.people && self.hidden_author.as_deref() != Some(user_id)
+    }
+}
+
+/// What the command's actor sees. A decision: rule it before the event is appended.
+pub fn seen_by_actor(work: &mut Work, entity: &Entity) -> Result<Seen, Refusal> {
+    let projection = entities::view::project_for_actor(work, entity)?;
+    // Whoever may act without seeing the timeline is answered without people.
+    Ok(Seen::by(entity, &projection).unwrap_or(Seen {
+        people: false,
+        scope: false,
+        hidden_author: None,
+    }))
+}
+
+/// A transition with the people around it, as far as they are to be seen.
+pub fn with_people(
     row: TransitionRow,
     eligible: Vec<EligibleRow>,
     objections: Vec<ObjectionRow>,
+    seen: &Seen,
 ) -> TransitionView {
-    let people = eligible
-        .into_iter()
-        .map(|person| EligiblePerson {
+    let mut view = short(row, seen);
+    if seen.people {
+        let people = eligible
+            .into_iter()
+            .filter(|person| seen.person(&person.user_id));
+        let people = people.map(|person| EligiblePerson {
             user_id: person.user_id,
             relations: person.relations,
-        })
-        .collect();
-    TransitionView {
-        record: record(row, Some(people), true, true),
-        objections: Some(objections),
+        });
+        view.record.gate.eligible_people = Some(people.collect());
+        view.objections = Some(
+            objections
+                .into_iter()
+                .filter(|objection| seen.person(&objection.user_id))
+                .collect(),
+        );
     }
+    view
 }
 
 fn record(
@@ -120,54 +168,18 @@ pub async fn read(
     let seen = look(app, context, &row.entity_id).await?;
     let eligible = store::snapshot(&app.store, transition_id).await?;
     let objections = store::objections(&app.store, transition_id).await?;
-    let hidden = seen.hidden_author.clone();
-    let shown = |user_id: &str| hidden.as_deref() != Some(user_id);
-    let mut view = short(row, &seen);
-    if seen.people {
-        let people = eligible.into_iter().filter(|person| shown(&person.user_id));
-        view.record.gate.eligible_people = Some(
-            people
-                .map(|person| EligiblePerson {
-                    user_id: person.user_id,
-                    relations: person.relations,
-                })
-                .collect(),
-        );
-        view.objections = Some(
-            objections
-                .into_iter()
-                .filter(|objection| shown(&objection.user_id))
-                .collect(),
-        );
-    }
-    Ok(view)
-}
-
-/// What the projection of the entity means for its transitions.
-struct Seen {
-    people: bool,
-    scope: bool,
-    /// The author, when the viewer may not know who that is.
-    hidden_author: Option<String>,
+    Ok(with_people(row, eligible, objections, &seen))
 }
 
 async fn look(app: &App, context: &ReadContext, entity_id: &str) -> Result<Seen, Refusal> {
     let Visible { entity, projection } = visible(app, context, entity_id).await?;
-    let show = |field: Fields| projection.fields.contains(field);
-    if !show(Fields::TIMELINE) {
-        return Err(Refusal::NotFound("transition"));
-    }
-    Ok(Seen {
-        people: show(Fields::PEOPLE),
-        scope: show(Fields::SCOPE),
-        hidden_author: (!show(Fields::AUTHOR)).then_some(entity.row.author_id),
-    })
+    Seen::by(&entity, &projection).ok_or(Refusal::NotFound("transition"))
 }
 
 fn short(row: TransitionRow, seen: &Seen) -> TransitionView {
-    let by_author = row.actor.relations.contains(Relations::AUTHOR)
-        || seen.hidden_author.as_deref() == Some(&row.actor.user_id);
-    let actor = seen.people && !(seen.hidden_author.is_some() && by_author);
+    let by_hidden_author =
+        seen.hidden_author.is_some() && row.actor.relations.contains(Relations::AUTHOR);
+    let actor = seen.person(&row.actor.user_id) && !by_hidden_author;
     TransitionView {
         record: record(row, None, actor, seen.scope),
         objections: None,
@@ -190,35 +202,61 @@ pub async fn timeline(
 ) -> Result<Page, Refusal> {
     let seen = look(app, context, entity_id).await?;
     let rows = store::timeline(&app.store, entity_id, after, limit).await?;
-    let next = cursor(&rows, limit);
+    let next = rows.last().filter(|_| rows.len() == limit).map(cursor);
     Ok(Page {
         items: rows.into_iter().map(|row| short(row, &seen)).collect(),
         next,
     })
 }
 
-/// Transitions across entities: those the viewer may not know of are left out.
+/// Transitions across entities. Those the viewer may not know of leave no trace, also not in the cursor: rows are
+/// read on until the page is full.
 pub async fn list(
     app: &App,
     context: &ReadContext,
     filter: &Filter<'_>,
     limit: usize,
 ) -> Result<Page, Refusal> {
-    let rows = store::list(&app.store, filter, limit).await?;
-    let next = cursor(&rows, limit);
-    let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        match look(app, context, &row.entity_id).await {
-            Ok(seen) => items.push(short(row, &seen)),
-            Err(Refusal::NotFound(_)) => {}
-            Err(refusal) => return Err(refusal),
+    let mut items = Vec::with_capacity(limit);
+    let mut entities: HashMap<String, Option<Seen>> = HashMap::new();
+    let mut after = filter.after.map(|(at_ms, id)| (at_ms, id.to_owned()));
+    loop {
+        let filter = Filter {
+            after: after.as_ref().map(|(at_ms, id)| (*at_ms, id.as_str())),
+            ..filter.clone()
+        };
+        let rows = store::list(&app.store, &filter, BATCH).await?;
+        let ended = rows.len() < BATCH;
+        for row in rows {
+            after = Some((row.occurred_at_ms, row.transition_id.clone()));
+            if !entities.contains_key(&row.entity_id) {
+                let seen = match look(app, context, &row.entity_id).await {
+                    Ok(seen) => Some(seen),
+                    Err(Refusal::NotFound(_)) => None,
+                    Err(refusal) => return Err(refusal),
+                };
+                entities.insert(row.entity_id.clone(), seen);
+            }
+            if let Some(Some(seen)) = entities.get(&row.entity_id) {
+                let place = cursor(&row);
+                items.push(short(row, seen));
+                if items.len() == limit {
+                    return Ok(Page {
+                        items,
+                        next: Some(place),
+                    });
+                }
+            }
+        }
+        if ended {
+            return Ok(Page { items, next: None });
         }
     }
-    Ok(Page { items, next })
 }
 
-fn cursor(rows: &[TransitionRow], limit: usize) -> Option<String> {
-    rows.last()
-        .filter(|_| rows.len() == limit)
-        .map(|row| format!("{}.{}", row.occurred_at_ms, row.transition_id))
+/// Rows a read, whatever the page.
+const BATCH: usize = 50;
+
+fn cursor(row: &TransitionRow) -> String {
+    format!("{}.{}", row.occurred_at_ms, row.transition_id)
 }

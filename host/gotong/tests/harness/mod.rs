@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +32,8 @@ pub struct Host {
 pub struct Setup {
     pub args: Vec<String>,
     pub env: BTreeMap<String, String>,
+    /// As strangers are served: without `--dev`.
+    pub outside_dev: bool,
 }
 
 impl Setup {
@@ -49,11 +51,17 @@ impl Setup {
         self
     }
 
+    pub fn outside_dev(mut self) -> Self {
+        self.outside_dev = true;
+        self
+    }
+
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gotong"));
         command
             .current_dir(root())
-            .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args((!self.outside_dev).then_some("--dev"))
             .args(&self.args)
             .envs(&self.env);
         command.env(
@@ -64,7 +72,14 @@ impl Setup {
     }
 
     pub fn start(&self) -> Host {
-        let mut child = self.command().stdout(Stdio::piped()).spawn().unwrap();
+        self.start_with(|_| {})
+    }
+
+    /// Starts it after a last word about the process: where its logs go, say.
+    pub fn start_with(&self, change: impl FnOnce(&mut Command)) -> Host {
+        let mut command = self.command();
+        change(&mut command);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -360,10 +375,66 @@ impl Host {
         self.child.wait().unwrap();
     }
 
+    /// Asks it to stop, and waits; `None` when it was still there past the time.
+    pub fn stopped_within(mut self, seconds: u64) -> Option<std::process::ExitStatus> {
+        signal(self.id(), "-TERM");
+        ended_within(&mut self.child, seconds)
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// Waits for the process to end by itself.
     pub fn ended(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }
+}
+
+/// Sends a signal to a process of ours: `-TERM`, `-9`.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success(), "{name} to {pid}");
+}
+
+/// How a process ended, within some time; past it, it is killed.
+pub fn ended_within(child: &mut Child, seconds: u64) -> Option<std::process::ExitStatus> {
+    let until = std::time::Instant::now() + Duration::from_secs(seconds);
+    while std::time::Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+/// What a command that has to end with 2 says: one line. A host that starts instead is ended.
+#[track_caller]
+pub fn one_line(command: &mut Command) -> String {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = ended_within(&mut child, 60);
+    let mut says = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut says)
+        .unwrap();
+    let code = status.and_then(|status| status.code());
+    assert_eq!(code, Some(2), "{command:?}: {says}");
+    assert_eq!(says.trim().lines().count(), 1, "one line: {says}");
+    says
 }
 
 /// The binary with some arguments, in the project's folder.

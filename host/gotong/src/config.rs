@@ -18,6 +18,16 @@ pub const DEV_SECRET: &str = include_str!("../../../fixtures/keys/dev-hs256.key"
 /// Variables of the command line that stand beside the settings.
 const NOT_SETTINGS: &[&str] = &["config", "token"];
 
+/// Texts that are taken as they stand: the environment's other values are read as numbers, flags and quoted texts.
+const VERBATIM: &[&str] = &[
+    "auth__hs256_secret",
+    "auth__eddsa_public_key_pem",
+    "store_url",
+];
+
+/// Longest forgiven clock skew.
+const LONGEST_LEEWAY_S: u64 = 300;
+
 const SHORTEST_SECRET: usize = 32;
 
 /// Everything that can be set, with its defaults.
@@ -142,6 +152,12 @@ pub enum ConfigError {
         "limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job"
     )]
     TimeoutBeyondLease(u64),
+    #[error("auth.leeway_s is {0}, at most {LONGEST_LEEWAY_S} are forgiven")]
+    Leeway(u64),
+    #[error(
+        "limits.body_bytes, limits.request_timeout_ms and limits.commit_tries are at least 1: with 0, every write is refused"
+    )]
+    NothingAllowed,
     #[error(
         "no policies.lock in `{0}` or in any folder above it: start in the project's folder or set policies_dir (GOTONG_POLICIES_DIR)"
     )]
@@ -157,9 +173,20 @@ impl Config {
         } else {
             Toml::file(path)
         };
-        Figment::from(Serialized::defaults(Self::default()))
+        let mut figment = Figment::from(Serialized::defaults(Self::default()))
             .merge(source)
-            .merge(Env::prefixed("GOTONG_").ignore(NOT_SETTINGS).split("__"))
+            .merge(
+                Env::prefixed("GOTONG_")
+                    .ignore(NOT_SETTINGS)
+                    .ignore(VERBATIM)
+                    .split("__"),
+            );
+        for name in VERBATIM {
+            if let Ok(value) = std::env::var(format!("GOTONG_{}", name.to_uppercase())) {
+                figment = figment.merge(Serialized::default(&name.replace("__", "."), value));
+            }
+        }
+        figment
             .extract()
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))
     }
@@ -168,7 +195,7 @@ impl Config {
     pub fn ready_to_serve(mut self) -> Result<Self, ConfigError> {
         let dev_secret = DEV_SECRET.trim();
         match &self.auth.hs256_secret {
-            Some(secret) if secret.expose() == dev_secret && !self.dev => {
+            Some(secret) if secret.expose().trim() == dev_secret && !self.dev => {
                 return Err(ConfigError::DevKeyOutsideDev);
             }
             Some(secret) if secret.expose().len() < SHORTEST_SECRET => {
@@ -178,6 +205,13 @@ impl Config {
             None if self.dev => self.auth.hs256_secret = Some(Secret::new(dev_secret)),
             None if self.auth.eddsa_public_key_pem.is_none() => return Err(ConfigError::NoKey),
             None => {}
+        }
+        if self.auth.leeway_s > LONGEST_LEEWAY_S {
+            return Err(ConfigError::Leeway(self.auth.leeway_s));
+        }
+        let limits = &self.limits;
+        if limits.body_bytes == 0 || limits.request_timeout_ms == 0 || limits.commit_tries == 0 {
+            return Err(ConfigError::NothingAllowed);
         }
         if i64::try_from(self.limits.request_timeout_ms).is_ok_and(|timeout| timeout < LEASE_MS) {
             Ok(self)

@@ -104,7 +104,7 @@ pub enum CommitError {
     #[error("this request has been answered before")]
     Duplicate,
     /// A row that was to be created exists.
-    #[error("row `{key}` already exists")]
+    #[error("a row of `{}` already exists", key.split(':').next().unwrap_or_default())]
     Exists {
         /// The record id in the database's notation.
         key: String,

@@ -25,8 +25,8 @@ gotong_policy::rules! {
     completion: "From periksa to tuntas: a vote, high risk, 72 hours, with a configured challenge window."
         [standard_vote, weighted_vote, challenge_window_required];
     track_change: "From temuan a telusuri matter may become tuntaskan or wujudkan at their first stage: a vote at \
-                   1.5 times the quorum, high risk, 72 hours, then 72 hours for challenges unless configured \
-                   otherwise; never by emergency."
+                   1.5 times the quorum, high risk, 72 hours, then 72 hours or more for challenges; never by \
+                   emergency."
         [standard_vote, weighted_vote, track_change_not_allowed];
     emergency: "Any forward step may be taken at once in an emergency: critical risk, audited within 7 days. \
                 Order holds; pic, proof and challenge window are not asked for."

@@ -165,7 +165,8 @@ fn plans() -> Vec<(Step, &'static str)> {
         (step(Tuntaskan, Periksa, Tuntas), "deny completion challenge_window_required"),
         // change of track: high, vote at 1.5 x quorum, 72 h, then 72 h
         (changed, "allow track_change standard_vote: vote high 72h, 5 over 500, then 72h"),
-        (changed.challenge_window(24), "allow track_change standard_vote: vote high 72h, 5 over 500, then 24h"),
+        (changed.challenge_window(24), "allow track_change standard_vote: vote high 72h, 5 over 500, then 72h"),
+        (changed.challenge_window(96), "allow track_change standard_vote: vote high 72h, 5 over 500, then 96h"),
         (changed.challenge_window(0), "deny challenge_window challenge_window_out_of_bounds"),
         (changed.weighted(), "allow track_change weighted_vote: weightedvote high 72h, 6000 over 600, then 72h"),
         (step(Telusuri, Temuan, Gagasan).into_track(Wujudkan), "allow track_change standard_vote: vote high 72h, 5 over 500, then 72h"),

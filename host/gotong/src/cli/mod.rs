@@ -92,7 +92,9 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("gotong: {}", error_chain(error.as_ref()));
+            let text = error_chain(error.as_ref());
+            let line: Vec<&str> = text.lines().map(str::trim).collect();
+            eprintln!("gotong: {}", line.join(" "));
             ExitCode::from(2)
         }
     }

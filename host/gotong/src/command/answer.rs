@@ -100,7 +100,7 @@ impl Answer {
     }
 }
 
-/// An error and everything behind it, for the log.
+/// An error and everything behind it, for the person at the command line.
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -109,6 +109,26 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+/// The same for the log, where nothing personal goes: whatever stands in quotation marks could be a value.
+pub fn error_for_log(error: &dyn std::error::Error) -> String {
+    let mut redacted = String::new();
+    let mut inside: Option<char> = None;
+    for c in error_chain(error).chars() {
+        match inside {
+            Some(quote) if c == quote => {
+                inside = None;
+                redacted.extend(['\u{2026}', quote]);
+            }
+            Some(_) => {}
+            None => {
+                redacted.push(c);
+                inside = matches!(c, '\'' | '"').then_some(c);
+            }
+        }
+    }
+    redacted
 }
 
 /// The problem a refusal is told as; a fault is not told.
@@ -199,7 +219,7 @@ impl From<CommandError> for Problem {
                 "this Idempotency-Key is in use; take a new one",
             ),
             CommandError::Fault(_) | CommandError::Store(_) | CommandError::Commit(_) => {
-                tracing::error!(error = error_chain(&error), "a command failed");
+                tracing::error!(error = error_for_log(&error), "a command failed");
                 Self::internal()
             }
         }
@@ -209,5 +229,23 @@ impl From<CommandError> for Problem {
 impl IntoResponse for CommandError {
     fn into_response(self) -> Response {
         Problem::from(self).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_shows_no_values() {
+        let error = std::io::Error::other(
+            "index `u` already contains ['e1', \"sari\"], with record `relation`",
+        );
+        assert_eq!(
+            error_for_log(&error),
+            "index `u` already contains ['\u{2026}', \"\u{2026}\"], with record `relation`"
+        );
+        let cut = std::io::Error::other("an apostrophe's end is Sari");
+        assert_eq!(error_for_log(&cut), "an apostrophe'");
     }
 }

@@ -58,6 +58,7 @@ impl From<RelationRow> for RelationView {
             relation,
             since_ms,
             until_ms,
+            ..
         } = row;
         Self {
             entity_id,

@@ -3,6 +3,7 @@
 use gotong_engine::types::{PrivacyLevel, Relations, Stage, Track};
 use gotong_store::{Key, KeyRange, Store, StoreError};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::clock::Millis;
 
@@ -27,6 +28,8 @@ pub struct EntityRow {
 /// What one person is, or was, to one entity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RelationRow {
+    /// One time of holding it: somebody may leave and come back.
+    pub relation_id: String,
     pub entity_id: String,
     pub user_id: String,
     pub username: String,
@@ -45,6 +48,7 @@ impl RelationRow {
         since_ms: Millis,
     ) -> Self {
         Self {
+            relation_id: Uuid::now_v7().to_string(),
             entity_id: entity_id.to_owned(),
             user_id: user_id.to_owned(),
             username: username.to_owned(),
@@ -57,12 +61,7 @@ impl RelationRow {
     pub fn key(&self) -> Key {
         Key::parts(
             "relation",
-            (
-                &self.entity_id,
-                &self.user_id,
-                &self.relation,
-                self.since_ms,
-            ),
+            (&self.entity_id, &self.user_id, &self.relation_id),
         )
     }
 

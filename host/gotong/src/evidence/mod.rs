@@ -1,6 +1,7 @@
 //! Proof of reality: what was seen where, when and by whom. A gate counts it; nothing is taken on a
 //! caller's word that can be checked here.
 
+mod fields;
 pub mod routes;
 pub mod store;
 
@@ -17,6 +18,7 @@ use crate::entities;
 use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::words::{Id, Text, WitnessName};
+use fields::Fields;
 use store::EvidenceRow;
 
 const OLDEST_MS: Millis = 30 * 24 * 60 * 60 * 1_000;
@@ -31,9 +33,9 @@ pub struct Submit {
     pub entity_id: Id,
     pub evidence_type: EvidenceType,
     #[serde(default)]
-    pub evidence_data: Map<String, Value>,
+    pub evidence_data: Fields,
     #[serde(default)]
-    pub proof: Map<String, Value>,
+    pub proof: Fields,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,8 +228,8 @@ fn observed_at(timestamp: Timestamp, now_ms: Millis) -> Result<Millis, Refusal> 
 
 /// The fields of both objects; one that stands in both must say the same.
 fn merged(input: &Submit) -> Result<Map<String, Value>, Refusal> {
-    let mut fields = input.evidence_data.clone();
-    for (name, value) in &input.proof {
+    let mut fields = input.evidence_data.0.clone();
+    for (name, value) in &input.proof.0 {
         if fields.get(name).is_some_and(|other| other != value) {
             return Err(Refusal::Invalid {
                 code: "invalid_field",

@@ -144,6 +144,10 @@ impl Tokens {
         let invalid =
             || Problem::unauthorized("token_invalid", "the token is not one this host accepts");
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        // RFC 7515, 4.1.11: what must be understood and is not understood is refused.
+        if header.crit.is_some() {
+            return Err(invalid());
+        }
         let (key, rules) = match header.alg {
             Algorithm::HS256 => self.hs256.as_ref(),
             Algorithm::EdDSA => self.eddsa.as_ref(),
@@ -171,15 +175,10 @@ impl Tokens {
             role,
             ..
         } = claims.claims;
-        let usable = |name: &str| {
-            !name.is_empty()
-                && name.chars().count() <= LONGEST_NAME
-                && !name.chars().any(char::is_control)
-        };
         // `system` is the host itself: no token from outside may speak for it.
-        if !usable(&sub)
-            || !usable(&username)
-            || role == TokenRole::System
+        if !is_usable(&sub)
+            || !is_usable(&username)
+            || matches!(role, TokenRole::System | TokenRole::Anonymous)
             || sub == Actor::system().user_id
         {
             return Err(invalid());
@@ -192,6 +191,10 @@ impl Tokens {
     }
 }
 
+fn is_usable(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
 /// Why tokens cannot be checked or made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenKeyError {
@@ -199,6 +202,10 @@ pub enum TokenKeyError {
     PublicKey(#[source] jsonwebtoken::errors::Error),
     #[error("the token cannot be signed")]
     Signing(#[source] jsonwebtoken::errors::Error),
+    #[error(
+        "--sub and --username have 1 to {LONGEST_NAME} characters, none of them a control character"
+    )]
+    Name,
     #[error("`{0}` is not a role a token may hold: user, moderator, admin or service")]
     Role(TokenRole),
     #[error(transparent)]
@@ -212,8 +219,11 @@ pub fn sign(
     actor: &Actor,
     ttl_s: u64,
 ) -> Result<String, TokenKeyError> {
-    if actor.role == TokenRole::System {
+    if matches!(actor.role, TokenRole::System | TokenRole::Anonymous) {
         return Err(TokenKeyError::Role(actor.role));
+    }
+    if !is_usable(&actor.user_id) || !is_usable(&actor.username) {
+        return Err(TokenKeyError::Name);
     }
     let now_s = u64::try_from(system_now_ms() / 1_000).unwrap_or_default();
     let claims = Claims {

@@ -120,7 +120,7 @@ fn request_context(parts: &Parts) -> Result<RequestContext, Problem> {
 /// Makes the context, keeps the limits, answers with both ids, and logs the request once.
 pub async fn middleware(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let ids = Ids::of(request.headers());
+    let ids = Ids::of(request.headers(), is_read(request.method()));
     let correlation_id = ids
         .as_ref()
         .map_or_else(|_| mint(), |ids| ids.correlation_id.clone());
@@ -167,11 +167,18 @@ async fn serve(app: &App, ids: Ids, request: Request, next: Next) -> Response {
 }
 
 async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Problem> {
-    let authorization = match request.headers().get(header::AUTHORIZATION) {
-        Some(value) => Some(value.to_str().map_err(|_| {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+    let authorization = match (headers.next(), headers.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().map_err(|_| {
             Problem::unauthorized("token_invalid", "the Authorization header is not text")
         })?),
-        None => None,
+        (Some(_), Some(_)) => {
+            return Err(Problem::unauthorized(
+                "token_invalid",
+                "there is more than one Authorization header",
+            ));
+        }
     };
     let caller = app.tokens.caller(authorization)?;
     let (mut parts, body) = request.into_parts();
@@ -185,12 +192,11 @@ async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Probl
                 format!("the body is larger than {limit} bytes, or was cut off"),
             )
         })?;
-    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     let context = RequestContext {
         caller,
         request_id: ids.request_id,
         correlation_id: ids.correlation_id,
-        request_digest: if is_read {
+        request_digest: if is_read(&parts.method) {
             String::new()
         } else {
             request_digest(&parts.method, parts.uri.path(), &bytes)
@@ -226,32 +232,12 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let key = header_text(headers, &IDEMPOTENCY_KEY, "request_id_invalid")?;
-        let alias = header_text(headers, &X_REQUEST_ID, "request_id_invalid")?;
-        if let (Some(key), Some(alias)) = (&key, &alias)
-            && key != alias
-        {
-            return Err(Problem::bad_request(
-                "request_id_invalid",
-                "Idempotency-Key and X-Request-Id are the same thing here, but they differ",
-            ));
-        }
-        let request_id = key.or(alias);
-        if let Some(id) = &request_id {
-            if id.starts_with(TIMER_PREFIX) {
-                return Err(Problem::bad_request(
-                    "request_id_reserved",
-                    format!("keys that begin with `{TIMER_PREFIX}` are the host's own"),
-                ));
-            }
-            if !(8..=128).contains(&id.len()) || !id.bytes().all(is_id_byte) {
-                return Err(Problem::bad_request(
-                    "request_id_invalid",
-                    "an Idempotency-Key has 8-128 characters of A-Z a-z 0-9 _ : . -",
-                ));
-            }
-        }
+    /// A read has no effect to name: an id that some proxy gave it and that does not fit is passed over.
+    fn of(headers: &HeaderMap, is_read: bool) -> Result<Self, Problem> {
+        let request_id = match request_id(headers) {
+            Err(_) if is_read => None,
+            found => found?,
+        };
         let correlation_id =
             match header_text(headers, &X_CORRELATION_ID, "correlation_id_invalid")? {
                 Some(id) if (4..=128).contains(&id.len()) && id.bytes().all(is_id_byte) => id,
@@ -268,6 +254,39 @@ impl Ids {
             correlation_id,
         })
     }
+}
+
+fn request_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let key = header_text(headers, &IDEMPOTENCY_KEY, "request_id_invalid")?;
+    let alias = header_text(headers, &X_REQUEST_ID, "request_id_invalid")?;
+    if let (Some(key), Some(alias)) = (&key, &alias)
+        && key != alias
+    {
+        return Err(Problem::bad_request(
+            "request_id_invalid",
+            "Idempotency-Key and X-Request-Id are the same thing here, but they differ",
+        ));
+    }
+    let id = key.or(alias);
+    if let Some(id) = &id {
+        if id.starts_with(TIMER_PREFIX) {
+            return Err(Problem::bad_request(
+                "request_id_reserved",
+                format!("keys that begin with `{TIMER_PREFIX}` are the host's own"),
+            ));
+        }
+        if !(8..=128).contains(&id.len()) || !id.bytes().all(is_id_byte) {
+            return Err(Problem::bad_request(
+                "request_id_invalid",
+                "an Idempotency-Key has 8-128 characters of A-Z a-z 0-9 _ : . -",
+            ));
+        }
+    }
+    Ok(id)
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn is_id_byte(byte: u8) -> bool {

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
-use crate::command::answer::{error_chain, problem_of};
+use crate::command::answer::{error_for_log, problem_of};
 use crate::command::refusal::Refusal;
 use crate::{entities, evidence, ledger, rulings, transitions};
 use problem::Problem;
@@ -46,13 +46,14 @@ pub fn router(app: App) -> Router {
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), context::middleware))
+        .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }
 
 /// The problem a refused read is told as. A fault is logged here, once, and told as `internal`.
 pub fn refused(refusal: Refusal) -> Problem {
     problem_of(&refusal).unwrap_or_else(|| {
-        tracing::error!(error = error_chain(&refusal), "a read failed");
+        tracing::error!(error = error_for_log(&refusal), "a read failed");
         Problem::internal()
     })
 }

@@ -31,6 +31,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
                 "send the body as `Content-Type: application/json`",
             ));
         }
+        if request
+            .headers()
+            .get(header::CONTENT_ENCODING)
+            .is_some_and(|encoding| encoding != "identity")
+        {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "encoding_unsupported",
+                "send the body without a Content-Encoding",
+            ));
+        }
         let body = request
             .extensions()
             .get::<BodyBytes>()
@@ -69,6 +80,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ValidPa
 
 /// Parses a body, naming the field that does not fit.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Serde would take an array for a struct, field by field and without their names.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid_field(
+            "invalid_field",
+            "",
+            "the body is an array, not an object",
+        ));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = match error.path().to_string() {

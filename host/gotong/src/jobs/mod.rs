@@ -11,7 +11,7 @@ use gotong_store::{AfterFailure, JobRow, StoreError};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::command::answer::{CommandError, error_chain};
+use crate::command::answer::{CommandError, error_for_log};
 use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
 use crate::transitions::close::CloseGate;
@@ -66,7 +66,7 @@ pub async fn work(app: App, stop: impl Future<Output = ()>) {
         match AssertUnwindSafe(app.run_due_jobs()).catch_unwind().await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(
-                error = error_chain(&error),
+                error = error_for_log(&error),
                 "due jobs could not be looked up"
             ),
             // The lease of the job that panicked runs out, and it is tried again.
@@ -131,7 +131,7 @@ impl App {
             Err(error) => {
                 tracing::error!(
                     job = job.job_id,
-                    error = error_chain(&error),
+                    error = error_for_log(&error),
                     "a job could not be claimed"
                 );
                 return false;
@@ -142,7 +142,7 @@ impl App {
             .await
             .unwrap_or(Err(JobError::TimedOut));
         let Err(error) = outcome else { return true };
-        let text = error_chain(&error);
+        let text = error_for_log(&error);
         tracing::error!(
             job = job.job_id,
             attempt = job.attempts + 1,
@@ -157,7 +157,7 @@ impl App {
         {
             tracing::error!(
                 job = job.job_id,
-                error = error_chain(&error),
+                error = error_for_log(&error),
                 "a failed job could not be put back"
             );
         }

@@ -66,6 +66,17 @@ fn page() -> usize {
     PAGE
 }
 
+/// How many rows an auditor reads at once.
+pub fn audit_page_size(limit: usize) -> Result<usize, Problem> {
+    match limit {
+        1..=PAGE => Ok(limit),
+        _ => Err(Problem::bad_request(
+            "invalid_query",
+            format!("`limit` is not within 1 to {PAGE}"),
+        )),
+    }
+}
+
 async fn events(
     State(app): State<App>,
     context: ReadContext,
@@ -78,7 +89,7 @@ async fn events(
         .map(|stream| (stream, query.after_seq.unwrap_or_default()));
     found(
         app.store
-            .events_after(after, query.limit.clamp(1, PAGE))
+            .events_after(after, audit_page_size(query.limit)?)
             .await,
     )
 }

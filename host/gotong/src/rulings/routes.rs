@@ -14,8 +14,8 @@ use crate::http::context::ReadContext;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidPath, ValidQuery};
-use crate::ledger::routes::authorize_audit;
-use crate::ledger::source::PAGE;
+use crate::ledger::routes::{audit_page_size, authorize_audit};
+use crate::ledger::source::{IDS_AT_ONCE, PAGE};
 use crate::words::Id;
 
 pub fn routes() -> Router<App> {
@@ -102,6 +102,8 @@ struct After {
     after: Option<String>,
     #[serde(default = "page_size")]
     limit: usize,
+    /// These instead of a page, separated by commas; those that are not there are left out.
+    ids: Option<String>,
 }
 
 fn page_size() -> usize {
@@ -114,9 +116,17 @@ async fn page(
     ValidQuery(query): ValidQuery<After>,
 ) -> Result<Json<Vec<Value>>, Problem> {
     authorize_audit(&app, &context)?;
-    let rows = app
-        .store
-        .decisions_after(query.after.as_deref(), query.limit.clamp(1, PAGE))
-        .await;
+    let rows = match &query.ids {
+        Some(ids) => {
+            let ids: Vec<&str> = ids.split(',').take(IDS_AT_ONCE).collect();
+            app.store.decisions(&ids).await
+        }
+        None => {
+            let limit = audit_page_size(query.limit)?;
+            app.store
+                .decisions_after(query.after.as_deref(), limit)
+                .await
+        }
+    };
     rows.map(Json).map_err(|error| refused(error.into()))
 }

@@ -189,6 +189,14 @@ type Step = (
     hosted::types::Stage,
 );
 
+fn stages(on: hosted::types::Track) -> Vec<hosted::types::Stage> {
+    let all = hosted::types::Stage::ALL.iter().copied();
+    gotong_gate::tracks::stages(track(on))
+        .iter()
+        .map(|doc| all.clone().find(|each| stage(*each) == doc.stage).unwrap())
+        .collect()
+}
+
 /// Any step at all, and more often one that stays on its track and goes ahead a little.
 fn step() -> impl Strategy<Value = Step> {
     use hosted::types::{Stage, Track};
@@ -199,19 +207,17 @@ fn step() -> impl Strategy<Value = Step> {
         select(Stage::ALL),
     );
     let ahead = (select(Track::ALL), any::<usize>(), 1_usize..3).prop_map(|(on, from, by)| {
-        let stages: Vec<Stage> = gotong_gate::tracks::stages(track(on))
-            .iter()
-            .map(|doc| {
-                let mut all = Stage::ALL.iter().copied();
-                all.find(|each| stage(*each) == doc.stage).unwrap()
-            })
-            .collect();
+        let stages = stages(on);
         let from = from % stages.len();
         let to = (from + by).min(stages.len() - 1);
         (on, stages[from], on, stages[to])
     });
-    let finding = (select(Track::ALL), select(Stage::ALL))
-        .prop_map(|(to_track, to)| (Track::Telusuri, Stage::Temuan, to_track, to));
+    // The one place from which a matter changes its track: mostly to a first stage.
+    let finding = (select(Track::ALL), 0_usize..9).prop_map(|(to_track, place)| {
+        let stages = stages(to_track);
+        let to_stage = stages.get(place.saturating_sub(6)).unwrap_or(&stages[0]);
+        (Track::Telusuri, Stage::Temuan, to_track, *to_stage)
+    });
     prop_oneof![1 => any_step, 4 => ahead, 1 => finding]
 }
 
@@ -223,7 +229,7 @@ fn plan_facts() -> impl Strategy<Value = hosted::gate::PlanFacts> {
         number(),
         any::<bool>(),
         0_u32..3,
-        proptest::option::of(prop_oneof![0_u32..800, any::<u32>()]),
+        proptest::option::of(prop_oneof![0_u32..100, 700_u32..740, any::<u32>()]),
         prop::bool::weighted(0.1),
         any::<bool>(),
     )

@@ -150,7 +150,7 @@ impl Host {
             self.post(
                 &format!("voter-{voter}"),
                 &format!("/v1/entities/{entity}/relations"),
-                "joins-this",
+                &format!("voter-{voter}-joins"),
                 json!({"relation": "participant"}),
             )
             .await?;

@@ -4,7 +4,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use gotong_engine::{Module, Policies, Question};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use gotong_engine::{Cache, Engine, Module, Policies, Question};
 use serde::Serialize;
 
 use crate::percentiles::Percentiles;
@@ -22,8 +24,9 @@ pub struct Report {
     pub plan: Case,
     /// As a command does it: evaluated, input and output put into canonical JSON, digests taken.
     pub authorize_recorded: Percentiles,
-    /// Loading and compiling every pinned module.
+    /// Loading every pinned module: compiled, and from a filled cache.
     pub load_ms: u128,
+    pub load_cached_ms: u128,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,6 +44,7 @@ pub fn measure(calls: usize) -> Result<Report, BenchError> {
     let loading = Instant::now();
     let policies = policies()?;
     let load_ms = loading.elapsed().as_millis();
+    let load_cached_ms = load_from_cache()?;
     let authorize = case(&policies, &may_vote(), calls, || {
         black_box(authorize_natively(black_box(may_vote_natively())));
     })?;
@@ -57,7 +61,25 @@ pub fn measure(calls: usize) -> Result<Report, BenchError> {
         plan,
         authorize_recorded,
         load_ms,
+        load_cached_ms,
     })
+}
+
+/// Fills a cache and loads from it.
+fn load_from_cache() -> Result<u128, BenchError> {
+    let folder = std::env::temp_dir().join(format!("gotong-benches-{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    let measured = (|| {
+        let cache = Cache::open(Dir::open_ambient_dir(&folder, ambient_authority())?)?;
+        let dir = Dir::open_ambient_dir(crate::root().join("policies"), ambient_authority())?;
+        let engine = Engine::new()?;
+        Policies::load(&engine, &dir, Some(&cache))?;
+        let loading = Instant::now();
+        Policies::load(&engine, &dir, Some(&cache))?;
+        Ok(loading.elapsed().as_millis())
+    })();
+    std::fs::remove_dir_all(&folder)?;
+    measured
 }
 
 fn case<Q: Question>(

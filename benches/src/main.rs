@@ -64,6 +64,10 @@ fn run(options: &Options) -> Result<(), BenchError> {
         "{:<52} {:>10} ms",
         "loading and compiling all policies, no cache", evaluation.load_ms
     );
+    println!(
+        "{:<52} {:>10} ms",
+        "loading all policies from the cache", evaluation.load_cached_ms
+    );
     row("POST vote end to end, one client", votes.sequential);
     row("POST vote end to end, eight clients", votes.eight_clients);
     println!(

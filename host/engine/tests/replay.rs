@@ -114,10 +114,19 @@ fn what_cannot_be_repeated_is_said_to_be_so() {
     assert_eq!(field(&replay(&policies, &unknown)), "not replayable");
     let mut strange = record.clone();
     strange.function = "guess".into();
-    assert_eq!(field(&replay(&policies, &strange)), "not replayable");
-    let mut killed = record;
+    assert_eq!(field(&replay(&policies, &strange)), "function");
+    let mut killed = record.clone();
+    killed.outcome = Outcome::EngineError;
     killed.replayable = false;
+    (killed.output, killed.output_digest) = (None, None);
     assert_eq!(field(&replay(&policies, &killed)), "not replayable");
+    let mut hidden = record;
+    hidden.replayable = false;
+    assert_eq!(
+        field(&replay(&policies, &hidden)),
+        "replayable",
+        "a flag alone hides nothing"
+    );
 }
 
 #[test]

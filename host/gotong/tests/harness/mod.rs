@@ -418,7 +418,9 @@ pub fn ended_within(child: &mut Child, seconds: u64) -> Option<std::process::Exi
 /// What a command that has to end with 2 says: one line. A host that starts instead is ended.
 #[track_caller]
 pub fn one_line(command: &mut Command) -> String {
+    // As without RUST_LOG: the database's engine is loud about its own threads when a process ends.
     let mut child = command
+        .env("RUST_LOG", "error,surrealkv=off")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

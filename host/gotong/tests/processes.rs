@@ -384,7 +384,7 @@ fn a_policy_file_is_checked_and_shown() {
     let shown = text(&ok(&["policy", "inspect", &file]));
     let object: Value =
         serde_json::from_str(&text(&ok(&["policy", "inspect", "--json", &file]))).unwrap();
-    let digest = gotong_engine::Digest::of(&std::fs::read(&pinned).unwrap()).to_string();
+    let digest = gotong_engine::Digest::of(std::fs::read(&pinned).unwrap()).to_string();
     for told in [&checked, &shown, &object.to_string()] {
         assert!(told.contains(&digest), "{told}");
     }

@@ -3,9 +3,13 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+const ENGINE_NOISE: &str = "surrealkv=off";
+
 /// `RUST_LOG` decides what is logged; without it, `filter` does.
 pub fn init(filter: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
+    // The engine of `--data` reports its own cancelled tasks as errors whenever a process ends.
+    let filter = EnvFilter::new(format!("{filter},{ENGINE_NOISE}"));
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -85,9 +85,9 @@ impl Where {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) {
-        "warn,gotong=info,surrealkv=off"
+        "warn,gotong=info"
     } else {
-        "warn,surrealkv=off"
+        "warn"
     });
     match run(cli) {
         Ok(code) => code,

@@ -81,7 +81,7 @@ async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, 
         .map_err(|error| refused(error.into()))?;
     let entity_id = row
         .map(|row| row.entity_id)
-        .ok_or_else(|| Problem::not_found())?;
+        .ok_or_else(Problem::not_found)?;
     Ok(Upon {
         entity_id,
         transition_id,

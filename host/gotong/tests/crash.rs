@@ -251,3 +251,19 @@ async fn a_store_is_audited_while_its_host_is_stopped() {
         .unwrap();
     assert_eq!(nothing.status.code(), Some(2));
 }
+
+#[test]
+fn an_auditor_changes_nothing_and_takes_no_folder_for_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a-file"), "mine").unwrap();
+    for command in [&["replay"][..], &["audit", "verify"]] {
+        let data = folder.path().display().to_string();
+        let output = gotong(command).args(["--data", &data]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+    }
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["a-file"]);
+}

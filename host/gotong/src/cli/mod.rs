@@ -67,11 +67,15 @@ struct Where {
     token: Option<String>,
 }
 
+/// What every folder of the embedded engine holds.
+const ENGINE_MANIFEST: &str = "manifest";
+
 impl Where {
     async fn open(&self, mut config: Config) -> Result<crate::ledger::source::Source, CliError> {
         use crate::ledger::source::{Host, Source};
         if let Some(data) = &self.data {
-            if !data.is_dir() {
+            // Looked at before it is opened: the engine would make a store of any folder.
+            if !data.join(ENGINE_MANIFEST).exists() {
                 return Err(format!("there is no store in `{}`", data.display()).into());
             }
             config.store_url = Secret::new(format!("surrealkv://{}", data.display()));

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::valid::ValidJson;
 use crate::app::App;
 use crate::clock::Millis;
+use crate::command::answer::error_for_log;
 
 /// Ten years: further than any window, and far from the end of the timestamps.
 const FURTHEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
@@ -51,10 +52,7 @@ async fn advance(
     }
     let now_ms = app.clock.advance(body.advance_ms);
     let timers_run = app.run_due_jobs().await.map_err(|error| {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "due timers could not be run"
-        );
+        tracing::error!(error = error_for_log(&error), "due timers could not be run");
         Problem::internal()
     })?;
     Ok(Json(Now { now_ms, timers_run }))

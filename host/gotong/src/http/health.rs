@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::command::answer::error_for_log;
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -21,10 +22,7 @@ async fn live() -> Json<Value> {
 
 async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.store.head("health").await.map_err(|error| {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "the store does not answer"
-        );
+        tracing::error!(error = error_for_log(&error), "the store does not answer");
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",

@@ -181,3 +181,44 @@ async fn an_auditor_without_the_right_is_told_so_in_one_line() {
     .unwrap();
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[tokio::test]
+async fn ids_and_times_are_minted_once_a_command() {
+    let host = host();
+    let (_, gate) = host.at_a_vote().await;
+    host.vote("sari", &gate, "yes").await.ok();
+    host.wait_hours(48).await;
+    let events = host.get("admin/admin", "/v1/audit/events").await.ok().json;
+    let decisions = host
+        .get("admin/admin", "/v1/audit/decisions")
+        .await
+        .ok()
+        .json;
+    let bodies: Vec<Value> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| serde_json::from_str(event["body"].as_str().unwrap()).unwrap())
+        .collect();
+    let mut ids = std::collections::BTreeSet::new();
+    let mut times = std::collections::BTreeMap::new();
+    for (row, id) in bodies.iter().map(|body| (body, &body["event_id"])).chain(
+        decisions
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row, &row["decision_id"])),
+    ) {
+        let id = id.as_str().unwrap();
+        assert_eq!(&id[14..15], "7", "UUIDv7: {id}");
+        assert!(ids.insert(id.to_owned()), "{id} was minted twice");
+        let at_ms = row["at_ms"].as_i64().unwrap();
+        let request = row["request_id"].as_str().unwrap().to_owned();
+        assert_eq!(
+            *times.entry(request).or_insert(at_ms),
+            at_ms,
+            "one command, one now"
+        );
+    }
+    assert!(times.len() >= 6 && ids.len() > 12);
+}

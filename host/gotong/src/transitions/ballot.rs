@@ -47,7 +47,12 @@ impl Command for Upon<Vote> {
             input,
         } = self;
         let entity = entities::load(work, entity_id).await?;
-        let (transition, eligible, cast) = for_voter(work, transition_id).await?;
+        let voter = store::voter(&work.app.store, transition_id, &work.actor().user_id).await?;
+        let store::Voter {
+            transition,
+            eligible,
+            has_voted,
+        } = voter.ok_or(Refusal::NotFound("transition"))?;
         let snapshot = eligible.as_ref().map_or(Relations::empty(), relations);
         let facts = AuthorizeFacts {
             snapshot,
@@ -66,7 +71,7 @@ impl Command for Upon<Vote> {
                 detail: "this gate passes by consent: it is objected to, not voted on",
             });
         }
-        if cast {
+        if has_voted {
             return Err(Refusal::Conflict {
                 code: "already_voted",
                 detail: "your ballot is cast; it does not change",
@@ -102,24 +107,6 @@ impl Command for Upon<Vote> {
             at_ms,
         })
     }
-}
-
-async fn for_voter(
-    work: &Work,
-    transition_id: &str,
-) -> Result<(TransitionRow, Option<EligibleRow>, bool), Refusal> {
-    let store = &work.app.store;
-    let voter = &work.actor().user_id;
-    let transition = load(work, transition_id).await?;
-    let eligible = store::eligible(store, transition_id, voter).await?;
-    let ballot: Option<BallotRow> = store
-        .get(&store::ballot_key(
-            transition_id,
-            transition.gate.round,
-            voter,
-        ))
-        .await?;
-    Ok((transition, eligible, ballot.is_some()))
 }
 
 /// The transition of a command. Its entity's stream is watched already, so it cannot go stale unseen.

@@ -76,11 +76,9 @@ async fn vote(
 
 /// Finds the entity a transition belongs to: the scope of its commands.
 async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, Problem> {
-    let row = store::transition(&app.store, &transition_id)
+    let entity_id = store::entity_of(&app.store, &transition_id)
         .await
-        .map_err(|error| refused(error.into()))?;
-    let entity_id = row
-        .map(|row| row.entity_id)
+        .map_err(|error| refused(error.into()))?
         .ok_or_else(Problem::not_found)?;
     Ok(Upon {
         entity_id,

@@ -320,6 +320,58 @@ pub async fn eligible(
     store.get(&eligible_key(transition_id, user_id)).await
 }
 
+/// The entity a transition belongs to.
+pub async fn entity_of(store: &Store, transition_id: &str) -> Result<Option<String>, StoreError> {
+    #[derive(Deserialize)]
+    struct Belongs {
+        entity_id: String,
+    }
+    let mut rows = store
+        .read("SELECT entity_id FROM $transition;")
+        .bind_key("transition", key(transition_id))
+        .await?;
+    Ok(rows.first::<Belongs>(0)?.map(|row| row.entity_id))
+}
+
+/// What a vote rests on.
+#[derive(Debug)]
+pub struct Voter {
+    pub transition: TransitionRow,
+    /// The voter's place in the snapshot.
+    pub eligible: Option<EligibleRow>,
+    /// In the round that runs.
+    pub has_voted: bool,
+}
+
+/// In one round trip: the hottest write.
+pub async fn voter(
+    store: &Store,
+    transition_id: &str,
+    user_id: &str,
+) -> Result<Option<Voter>, StoreError> {
+    #[derive(Deserialize)]
+    struct Cast {}
+    let mut rows = store
+        .read(
+            "SELECT * FROM $transition;
+             SELECT * FROM $eligible;
+             SELECT round FROM type::record('ballot', [$transition_id, (SELECT VALUE gate.round FROM ONLY $transition), $user_id]);",
+        )
+        .bind_key("transition", key(transition_id))
+        .bind_key("eligible", eligible_key(transition_id, user_id))
+        .bind("transition_id", transition_id)
+        .bind("user_id", user_id)
+        .await?;
+    let Some(transition) = rows.first(0)? else {
+        return Ok(None);
+    };
+    Ok(Some(Voter {
+        transition,
+        eligible: rows.first(1)?,
+        has_voted: rows.first::<Cast>(2)?.is_some(),
+    }))
+}
+
 pub async fn snapshot(store: &Store, transition_id: &str) -> Result<Vec<EligibleRow>, StoreError> {
     store
         .scan(&KeyRange::prefix("gate_eligible", (transition_id,)))

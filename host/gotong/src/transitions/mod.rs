@@ -72,7 +72,7 @@ impl Command for Propose {
         let electorate = electorate::gather(work, &entity).await?;
         let facts = plan_facts(work, &entity, self, &electorate).await?;
         let given = work.rule(entity.id(), &facts)?;
-        let plan = terms(work, given, &[Obligation::AuditEmergency])?;
+        let plan = terms(work, given, self.emergency)?;
         let seen = view::seen_by_actor(work, &entity)?;
         let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan);
         let proposed = Event::new(EventKind::TransitionProposed, transition.summary());
@@ -150,23 +150,24 @@ pub struct Plan {
 }
 
 /// The terms of an allowed plan, objection or challenge; a refusal otherwise, also of terms that cannot be kept:
-/// only an emergency has no window, and it has an audit.
-pub fn terms(
-    work: &Work,
-    given: Given<TermsRuling>,
-    carried_out: &[Obligation],
-) -> Result<Plan, Refusal> {
+/// an emergency, and nothing else, has no window, and it has an audit.
+pub fn terms(work: &Work, given: Given<TermsRuling>, emergency: bool) -> Result<Plan, Refusal> {
     let ruling = &given.ruling;
     if ruling.effect == Effect::Deny {
         return Err(given.refusal(&work.app, &ruling.reason, &ruling.rule));
     }
+    let carried_out: &[Obligation] = if emergency {
+        &[Obligation::AuditEmergency]
+    } else {
+        &[]
+    };
     given.discharge(&ruling.obligations, carried_out)?;
     let Some(terms) = ruling.terms.clone() else {
         return Err(given.unfollowed(TERMS_UNUSABLE));
     };
-    let audited =
-        terms.audit_due_hours > 0 || !ruling.obligations.contains(&Obligation::AuditEmergency);
-    if (terms.window_hours == 0) != (terms.gate_type == GateType::Emergency) || !audited {
+    let at_once = terms.gate_type == GateType::Emergency;
+    let audited = terms.audit_due_hours > 0 || !emergency;
+    if at_once != emergency || (terms.window_hours == 0) != emergency || !audited {
         return Err(given.unfollowed(TERMS_UNUSABLE));
     }
     let (reason, rule) = (ruling.reason.clone(), ruling.rule.clone());

@@ -59,7 +59,7 @@ impl Command for Upon<Object> {
             challenge_window_hours: gate.challenge_window_hours,
         };
         let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
-        let plan = terms(work, given, &[])?;
+        let plan = terms(work, given, false)?;
         reopen(
             work,
             &entity,
@@ -100,7 +100,7 @@ impl Command for Upon<Challenge> {
             risk: gate.risk,
         };
         let given = work.rule_under(entity.id(), &gate.policy_digest, &facts)?;
-        let plan = terms(work, given, &[])?;
+        let plan = terms(work, given, false)?;
         reopen(
             work,
             &entity,

@@ -6,7 +6,6 @@
 mod audit;
 mod demo;
 mod migrate;
-mod policy;
 mod replay;
 mod serve;
 mod token;
@@ -15,6 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use gotong_policy_tool::PolicyCommand;
 use gotong_store::Durability;
 
 use crate::command::answer::error_chain;
@@ -41,9 +41,9 @@ enum Command {
     Demo(demo::Demo),
     /// Bring a store's schema up to date
     Migrate(migrate::Migrate),
-    /// Build, pin, check and inspect policy modules
+    /// The tools of a policy author
     #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(PolicyCommand),
     /// Evaluate every recorded decision again
     Replay(replay::Replay),
     /// Check the ledger
@@ -106,8 +106,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
     if let Command::Policy(command) = &cli.command {
-        policy::run(command)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(command.run()?.into());
     }
     let config = Config::load(cli.config.as_deref())?;
     // Before any thread is there: the store's engine reads it once.

@@ -1,0 +1,62 @@
+//! `policy build`: modules from their sources, held against their pins.
+
+use clap::Args;
+use gotong_engine::build::{self, Built};
+use gotong_engine::pin;
+
+use crate::folder::Policies;
+use crate::given::line;
+use crate::{Outcome, ToolError};
+
+/// The arguments of `policy build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Modules; none: every policy of the workspace
+    names: Vec<String>,
+    /// Fail unless every built module is the pinned one, byte for byte
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    policies: Policies,
+}
+
+impl Build {
+    /// Says for each module whether it is what is pinned.
+    pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
+        let workspace = self.policies.workspace()?;
+        let lock = pin::read_lock(&self.policies.open()?)?;
+        let names = if self.names.is_empty() {
+            build::packages(&workspace)?
+                .into_iter()
+                .map(|package| package.name)
+                .collect()
+        } else {
+            self.names.clone()
+        };
+        let mut unlike = Vec::new();
+        for name in &names {
+            let Built { checked, .. } = build::build(&workspace, name)?;
+            let says = &checked.metadata;
+            let as_pinned = lock
+                .pin(&says.name, &says.version)
+                .map(|pin| pin.digest == checked.digest);
+            let pinned = match as_pinned {
+                None => "not pinned",
+                Some(true) => "as pinned",
+                Some(false) => "differs from the pin of this version",
+            };
+            println!("{}, {pinned}", line(&checked));
+            if as_pinned != Some(true) {
+                unlike.push(format!("{}@{} is {pinned}", says.name, says.version));
+            }
+        }
+        if self.verify && !unlike.is_empty() {
+            eprintln!(
+                "{}: raise the version in its Cargo.toml and pin it, or restore its sources",
+                unlike.join("; ")
+            );
+            return Ok(Outcome::DidNotHold);
+        }
+        Ok(Outcome::Held)
+    }
+}

@@ -1,0 +1,100 @@
+//! The tools of a policy author: one file per command.
+//!
+//! The binary `gotong-policy` is these commands alone; `gotong policy` is the same enum inside the host's
+//! command line. Nothing here knows the host or its database.
+//!
+//! Exit codes: 0 it held, 1 it ran and did not hold, 2 it could not run. Then one line on stderr says what and
+//! where, and nothing has been written.
+#![deny(missing_docs)]
+
+mod build;
+mod check;
+mod folder;
+mod given;
+mod inspect;
+mod pin;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Build policy modules from their sources, check them, and compare them with the pins
+    Build(build::Build),
+    /// Build policy modules and pin them: a new version becomes the active one
+    Pin(pin::Pin),
+    /// Check one file against every rule for modules
+    Check(check::Check),
+    /// Show what a module is: exports, memory, size, digest, rules
+    Inspect(inspect::Inspect),
+}
+
+/// Why a command could not run. Each command's own errors say what, where and how to fix it.
+pub type ToolError = Box<dyn std::error::Error>;
+
+/// How a command that ran ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It held: exit code 0.
+    Held,
+    /// It did not, and the command has said what: exit code 1.
+    DidNotHold,
+}
+
+impl Outcome {
+    /// [`Outcome::Held`] exactly when `holds`.
+    #[must_use]
+    pub const fn of(holds: bool) -> Self {
+        if holds { Self::Held } else { Self::DidNotHold }
+    }
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Held => Self::SUCCESS,
+            Outcome::DidNotHold => Self::FAILURE,
+        }
+    }
+}
+
+impl PolicyCommand {
+    /// Runs the command. Results go to stdout, what does not hold and progress to stderr.
+    ///
+    /// # Errors
+    /// When it could not run; nothing has been written then.
+    pub fn run(&self) -> Result<Outcome, ToolError> {
+        match self {
+            Self::Build(build) => build.run(),
+            Self::Pin(pin) => pin.run(),
+            Self::Check(check) => check.run(),
+            Self::Inspect(inspect) => inspect.run(),
+        }
+    }
+}
+
+/// The exit code of a command that ended; an error is told on stderr, on one line.
+pub fn exit(program: &str, ended: Result<Outcome, ToolError>) -> ExitCode {
+    match ended {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("{program}: {}", one_line(error.as_ref()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// An error and everything behind it, on one line.
+#[must_use]
+pub fn one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join(" ")
+}

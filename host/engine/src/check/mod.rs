@@ -77,6 +77,28 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every rule, in the order of the enum.
+    pub const ALL: [Self; 18] = [
+        Self::IsWasm,
+        Self::IsComponent,
+        Self::Size,
+        Self::IsValid,
+        Self::Proposals,
+        Self::NoImports,
+        Self::World,
+        Self::Interface,
+        Self::OneModule,
+        Self::OneMemory,
+        Self::MemoryMaximum,
+        Self::MemorySize,
+        Self::Table,
+        Self::NoStart,
+        Self::Functions,
+        Self::Locals,
+        Self::Params,
+        Self::Section,
+    ];
+
     /// The stable name of the rule.
     pub const fn id(self) -> &'static str {
         match self {

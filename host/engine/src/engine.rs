@@ -32,7 +32,7 @@ pub const MAX_TABLE: usize = 4_096;
 const WASMTIME: &str = "48.0.8";
 
 /// Evaluations are synchronous and take microseconds: one per thread of the host, with room.
-const CONCURRENT: u32 = 64;
+pub(crate) const CONCURRENT: u32 = 64;
 
 /// Native stack of a module. Modules keep their own 16 KiB stack in linear memory; this bounds recursion.
 const MAX_WASM_STACK: usize = 256 << 10;
@@ -72,6 +72,14 @@ pub struct Fingerprint(Digest);
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Fingerprint {
+    type Err = crate::digest::ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }
 

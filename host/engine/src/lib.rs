@@ -13,9 +13,11 @@
 #![deny(missing_docs)]
 
 pub mod build;
+pub mod bundle;
 mod cache;
 mod check;
 mod contract;
+mod decision;
 mod digest;
 mod engine;
 mod lock;
@@ -30,6 +32,7 @@ mod replay;
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
 pub use contract::{ABI, Family, UnknownWordError, gate, role_matrix, types};
+pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
 pub use engine::{Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
 pub use lock::{Lock, LockError, Mode, Pin};
@@ -38,4 +41,6 @@ pub use module::{Evaluation, Module, Outcome, TrapCode};
 pub use policies::{LoadError, Policies};
 pub use question::Question;
 pub use record::{ModuleRef, Record, RecordMode};
-pub use replay::{Verdict, replay};
+pub use replay::{
+    LISTED, Listed, MAX_THREADS, ModuleSet, Run, Summary, Tally, Verdict, cores, replay, replay_all,
+};

@@ -100,6 +100,25 @@ pub enum TrapCode {
 }
 
 impl TrapCode {
+    const ALL: [Self; 11] = [
+        Self::StackOverflow,
+        Self::MemoryOutOfBounds,
+        Self::TableOutOfBounds,
+        Self::IndirectCallToNull,
+        Self::BadSignature,
+        Self::IntegerOverflow,
+        Self::IntegerDivisionByZero,
+        Self::BadConversionToInteger,
+        Self::UnreachableCodeReached,
+        Self::InvalidAnswer,
+        Self::Other,
+    ];
+
+    /// The code of a word in a decision record.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == word)
+    }
+
     /// The word in a decision record.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,10 @@
 //! The deterministic part of a decision: what was asked, of which module, and what came of it.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{ABI, Family};
+use crate::contract::{ABI, Family, UnknownWordError};
 use crate::digest::Digest;
 use crate::engine::Fingerprint;
 use crate::module::{Evaluation, Module, Outcome};
@@ -16,6 +18,32 @@ pub enum RecordMode {
     Active,
     /// The module ran beside the active one; nobody acted on it.
     Shadow,
+}
+
+impl RecordMode {
+    /// The word in a decision record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+impl FromStr for RecordMode {
+    type Err = UnknownWordError;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "active" => Ok(Self::Active),
+            "shadow" => Ok(Self::Shadow),
+            _ => Err(UnknownWordError {
+                set: "mode",
+                word: word.to_owned(),
+                expected: vec!["active", "shadow"],
+            }),
+        }
+    }
 }
 
 /// A module as a record names it.

@@ -1,4 +1,12 @@
 //! Replay: the same module, the same input, and whether the same came of it.
+//!
+//! Every verdict comes of an evaluation: nothing here asks a cache of rulings.
+
+pub(crate) mod parallel;
+mod summary;
+
+pub use parallel::{MAX_THREADS, Run, cores};
+pub use summary::{LISTED, Listed, Summary, Tally, replay_all};
 
 use crate::contract;
 use crate::digest::Digest;
@@ -6,6 +14,18 @@ use crate::module::{Evaluation, Module, Outcome};
 use crate::policies::Policies;
 use crate::question::{Question, Visitor};
 use crate::record::Record;
+
+/// Modules that can be asked for by what they are.
+pub trait ModuleSet {
+    /// The module of a digest.
+    fn module(&self, digest: &Digest) -> Option<&Module>;
+}
+
+impl ModuleSet for Policies {
+    fn module(&self, digest: &Digest) -> Option<&Module> {
+        self.by_digest(digest)
+    }
+}
 
 /// What a replay found.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -33,7 +53,7 @@ pub enum Verdict {
 ///
 /// Fuel is compared only under the fingerprint it was measured under. A record whose digests are not
 /// those of its own bytes has diverged.
-pub fn replay(policies: &Policies, record: &Record) -> Verdict {
+pub fn replay<M: ModuleSet + ?Sized>(modules: &M, record: &Record) -> Verdict {
     if let Some(verdict) = tampered(record) {
         return verdict;
     }
@@ -53,9 +73,12 @@ pub fn replay(policies: &Policies, record: &Record) -> Verdict {
             ),
         };
     }
-    let Some(module) = policies.by_digest(&record.module.digest) else {
+    let Some(module) = modules.module(&record.module.digest) else {
         return Verdict::NotReplayable {
-            reason: format!("no module {} is pinned", record.module.digest),
+            reason: format!(
+                "no module {}@{} {} is here",
+                record.module.name, record.module.version, record.module.digest
+            ),
         };
     };
     if let Some(verdict) = other_module(module, record) {
@@ -73,7 +96,7 @@ pub fn replay(policies: &Policies, record: &Record) -> Verdict {
 }
 
 /// The record against itself.
-fn tampered(record: &Record) -> Option<Verdict> {
+pub(crate) fn tampered(record: &Record) -> Option<Verdict> {
     let input = Digest::of(&record.input);
     if input != record.input_digest {
         return Some(diverged("input_digest", record.input_digest, input));

@@ -1,53 +1,136 @@
-//! Reads the contract in `sdk/wit/1.0.0` and writes the host's words from it: one Rust module per
+//! Reads the contracts in `sdk/wit` and writes the host's words from the newest: one Rust module per
 //! interface, one `Family` per world. The shape of what is written is in `src/contract/macros.rs`;
 //! this program only says which words there are.
+//!
+//! A minor version adds and changes nothing, so that modules of an older one are asked by the same words: a
+//! contract that is not contained in the newest stops the build.
+
+#[path = "src/check/same.rs"]
+mod same;
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use wit_parser::{
-    Function, Interface, InterfaceId, Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner,
-    WorldItem,
+    Function, Interface, InterfaceId, PackageId, Resolve, Type, TypeDef, TypeDefKind, TypeId,
+    TypeOwner, WorldItem,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const CONTRACT: &str = "../../sdk/wit/1.0.0";
+const CONTRACTS: &str = "../../sdk/wit";
+
+/// One version of the contract.
+struct Version {
+    folder: PathBuf,
+    number: [u64; 3],
+    resolve: Resolve,
+    package: PackageId,
+}
 
 fn main() -> Result<()> {
-    let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join(CONTRACT);
+    let folder = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join(CONTRACTS);
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(&folder)?;
+    println!("cargo::rerun-if-changed=src/check/same.rs");
+    let mut versions = versions(&folder)?;
+    let newest = versions.pop().ok_or("there is no contract")?;
+    for older in &versions {
+        contained(older, &newest)?;
+    }
     let mut out = String::new();
-
-    let name = &resolve.packages[package].name;
-    writeln!(out, "/// The contract this host speaks.")?;
-    writeln!(out, "pub const ABI: &str = {:?};", name.to_string())?;
-    writeln!(out, "/// The files of the contract: name and text.")?;
-    writeln!(out, "pub(crate) const WIT: &[(&str, &str)] = &[")?;
-    for file in wit_files(&folder)? {
-        println!("cargo::rerun-if-changed={}", file.display());
-        let short = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        writeln!(
-            out,
-            "    ({short:?}, include_str!({:?})),",
-            file.display().to_string()
-        )?;
+    versions.push(newest);
+    contracts(&mut out, &versions)?;
+    if let Some(Version {
+        resolve, package, ..
+    }) = versions.last()
+    {
+        for (name, id) in &resolve.packages[*package].interfaces {
+            interface(&mut out, resolve, name, *id)?;
+        }
+        families(&mut out, resolve, *package)?;
     }
-    writeln!(out, "];")?;
-
-    for (name, id) in &resolve.packages[package].interfaces {
-        interface(&mut out, &resolve, name, *id)?;
-    }
-    families(&mut out, &resolve, package)?;
     let target = PathBuf::from(std::env::var("OUT_DIR")?).join("contract.rs");
     std::fs::write(target, out)?;
+    Ok(())
+}
+
+/// Every folder of the contract, the oldest version first.
+fn versions(folder: &Path) -> Result<Vec<Version>> {
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let folder = entry?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let parts: Vec<u64> = name
+            .split('.')
+            .map(str::parse)
+            .collect::<std::result::Result<_, _>>()?;
+        let number: [u64; 3] = parts
+            .try_into()
+            .map_err(|_| format!("`{name}` is no version"))?;
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve.push_dir(&folder)?;
+        versions.push(Version {
+            folder,
+            number,
+            resolve,
+            package,
+        });
+    }
+    versions.sort_by_key(|version| version.number);
+    Ok(versions)
+}
+
+/// Every function of the older contract is one of the newer, with the same types.
+fn contained(older: &Version, newer: &Version) -> Result<()> {
+    let (old, new) = (&older.resolve, &newer.resolve);
+    for (name, id) in &old.packages[older.package].interfaces {
+        let other = new.packages[newer.package]
+            .interfaces
+            .get(name)
+            .ok_or_else(|| format!("{:?} has no interface `{name}`", newer.number))?;
+        for (function_name, function) in &old.interfaces[*id].functions {
+            let other = new.interfaces[*other].functions.get(function_name);
+            if !other.is_some_and(|other| same::same_function((old, function), (new, other))) {
+                return Err(format!(
+                    "`{name}.{function_name}` is another one in {:?}: a minor version only adds",
+                    newer.number
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The names of the contracts and their files.
+fn contracts(out: &mut String, versions: &[Version]) -> Result<()> {
+    let name_of = |version: &Version| version.resolve.packages[version.package].name.to_string();
+    let newest = versions.last().map(name_of).unwrap_or_default();
+    let all: Vec<String> = versions.iter().map(name_of).collect();
+    writeln!(out, "/// The contract this host speaks: the newest.")?;
+    writeln!(out, "pub const ABI: &str = {newest:?};")?;
+    writeln!(
+        out,
+        "/// Every contract whose modules this host loads, the oldest first."
+    )?;
+    writeln!(out, "pub const ABIS: &[&str] = &{all:?};")?;
+    writeln!(out, "/// The files of every contract: name and text.")?;
+    writeln!(
+        out,
+        "pub(crate) const CONTRACTS: &[(&str, &[(&str, &str)])] = &["
+    )?;
+    for version in versions {
+        writeln!(out, "    ({:?}, &[", name_of(version))?;
+        for file in wit_files(&version.folder)? {
+            println!("cargo::rerun-if-changed={}", file.display());
+            let short = file.file_name().unwrap_or_default().to_string_lossy();
+            let path = file.display().to_string();
+            writeln!(out, "        ({short:?}, include_str!({path:?})),")?;
+        }
+        writeln!(out, "    ]),")?;
+    }
+    writeln!(out, "];")?;
     Ok(())
 }
 
@@ -188,7 +271,7 @@ fn record(out: &mut String, resolve: &Resolve, def: &TypeDef, type_name: &str) -
 }
 
 /// A family for every world; its questions are the functions of the interface the world exports.
-fn families(out: &mut String, resolve: &Resolve, package: wit_parser::PackageId) -> Result<()> {
+fn families(out: &mut String, resolve: &Resolve, package: PackageId) -> Result<()> {
     writeln!(out, "crate::contract::macros::families! {{")?;
     for (world_name, world) in &resolve.packages[package].worlds {
         // A world exports its family beside interfaces of types alone.
@@ -216,6 +299,10 @@ fn families(out: &mut String, resolve: &Resolve, package: wit_parser::PackageId)
             .as_deref()
             .ok_or("an interface without a name")?;
         let full = resolve.id_of(id).ok_or("an interface without a name")?;
+        // Without its version: a module may speak an older one.
+        let full = full
+            .rsplit_once('@')
+            .map_or(full.as_str(), |(name, _)| name);
         docs(
             out,
             interface.docs.contents.as_deref(),

@@ -140,7 +140,8 @@ pub fn componentize(core_wasm: &[u8], metadata: &Metadata) -> Result<Vec<u8>, Bu
 }
 
 /// A core module without an embedded component type, made for a family's world: for modules that no
-/// SDK wrote, such as the misbehaving ones of the tests.
+/// SDK wrote, such as the misbehaving ones of the tests. The names of its exports say which version of the
+/// contract it is of; one that says none is of the newest.
 ///
 /// # Errors
 /// When the contract cannot be read, or the core module does not match the family's world.
@@ -153,7 +154,17 @@ pub fn componentize_for(
         module: metadata.name.clone(),
         message,
     };
-    let contract = check::contract::resolve().map_err(|error| wrong(error.to_owned()))?;
+    let versions = check::contract::versions().map_err(|error| wrong(error.to_owned()))?;
+    let spoken = |abi: &str| {
+        let name = format!("{}#", family.interface_of(abi));
+        holds(core_wasm, name.as_bytes())
+    };
+    let contract = versions
+        .iter()
+        .find(|version| spoken(version.abi))
+        .or(versions.last())
+        .map(|version| &version.resolve)
+        .ok_or_else(|| wrong("there is no contract".into()))?;
     let world = contract
         .worlds
         .iter()
@@ -170,6 +181,11 @@ pub fn componentize_for(
     )
     .map_err(|error| wrong(format!("{error:#}")))?;
     componentize(&core, metadata)
+}
+
+/// Whether `bytes` hold `name`. An export's name stands in a module as it is.
+fn holds(bytes: &[u8], name: &[u8]) -> bool {
+    bytes.windows(name.len()).any(|window| window == name)
 }
 
 /// The policy crates of a workspace, sorted by the module's name.

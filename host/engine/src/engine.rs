@@ -217,7 +217,6 @@ fn settings(engine: &wasmtime::Engine) -> String {
         let _ = writeln!(text, "{name} = {value:?}");
     };
     line("wasmtime", &WASMTIME);
-    line("abi", &crate::contract::ABI);
     line("fuel", &FUEL);
     let mut proposals: Vec<_> = engine
         .get_wasm_features()

@@ -31,7 +31,7 @@ mod replay;
 
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
-pub use contract::{ABI, Family, UnknownWordError, gate, role_matrix, types};
+pub use contract::{ABI, ABIS, Family, UnknownWordError, gate, role_matrix, types};
 pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
 pub use engine::{Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};

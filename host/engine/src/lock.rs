@@ -66,7 +66,7 @@ impl Pin {
             name: says.name.clone(),
             family: says.family,
             version: says.version.clone(),
-            abi: crate::contract::ABI.to_owned(),
+            abi: checked.abi.clone(),
             digest: checked.digest,
             file: file_of(&says.name, &says.version),
             mode,
@@ -262,14 +262,12 @@ fn check_entry(pin: &Pin, line: usize) -> Result<(), LockError> {
     if metadata::version(&pin.version).is_none() {
         return wrong("version", &pin.version, "must be MAJOR.MINOR.PATCH");
     }
-    if pin.abi != crate::contract::ABI {
+    if !crate::contract::ABIS.contains(&pin.abi.as_str()) {
+        let known = crate::contract::ABIS.join("`, `");
         return wrong(
             "abi",
             &pin.abi,
-            &format!(
-                "is not `{}`, the one this host speaks",
-                crate::contract::ABI
-            ),
+            &format!("is none that this host speaks: `{known}`"),
         );
     }
     let file = file_of(&pin.name, &pin.version);

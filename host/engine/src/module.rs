@@ -158,8 +158,9 @@ pub struct Module {
     rules: Vec<RuleDoc>,
     engine: Engine,
     pre: InstancePre<()>,
-    /// The functions of the family, in the order of [`Family::functions`].
-    exports: Vec<ComponentExportIndex>,
+    /// The functions of the family, in the order of [`Family::functions`]; none where the module's version
+    /// of the contract has not got the function yet.
+    exports: Vec<Option<ComponentExportIndex>>,
 }
 
 impl Module {
@@ -177,20 +178,15 @@ impl Module {
         let pre = Linker::new(engine.wasmtime())
             .instantiate_pre(component)
             .map_err(|error| unusable(format!("{error:#}")))?;
+        let name = family.interface_of(&pin.abi);
         let interface = component
-            .get_export_index(None, family.interface())
-            .ok_or_else(|| unusable(format!("it does not export `{}`", family.interface())))?;
-        let export = |function: &str| {
-            component
-                .get_export_index(Some(&interface), function)
-                .ok_or_else(|| unusable(format!("it does not export `{function}`")))
-        };
-        let exports = family
-            .functions()
-            .iter()
-            .map(|function| export(function))
-            .collect::<Result<Vec<_>, _>>()?;
-        let describe = export("describe")?;
+            .get_export_index(None, &name)
+            .ok_or_else(|| unusable(format!("it does not export `{name}`")))?;
+        // The check held the module to every function of its own version of the contract.
+        let export = |function: &str| component.get_export_index(Some(&interface), function);
+        let exports = family.functions().iter().map(|name| export(name)).collect();
+        let describe =
+            export("describe").ok_or_else(|| unusable("it does not export `describe`".into()))?;
         let mut module = Self {
             pin: pin.clone(),
             rules: Vec::new(),
@@ -267,6 +263,11 @@ impl Module {
             .map(|rule| rule.text.as_str())
     }
 
+    /// Whether it has an answer to this question: a module of an older contract has none to newer functions.
+    pub fn answers<Q: Question>(&self) -> bool {
+        Q::FAMILY == self.pin.family && self.exports.get(Q::INDEX).is_some_and(Option::is_some)
+    }
+
     /// The fingerprint of the engine it runs in.
     pub fn fingerprint(&self) -> Fingerprint {
         self.engine.fingerprint()
@@ -279,7 +280,7 @@ impl Module {
     /// wall clock, and a thread that was kept off its core for that long is no failing module.
     pub fn evaluate<Q: Question>(&self, facts: &Q) -> Evaluation<Q::Ruling> {
         match self.exports.get(Q::INDEX) {
-            Some(export) if Q::FAMILY == self.pin.family => {
+            Some(Some(export)) if Q::FAMILY == self.pin.family => {
                 let run = || self.run::<(&Q,), Q::Ruling>(export, (facts,), FUEL);
                 let failed =
                     |evaluation: &Evaluation<Q::Ruling>| evaluation.outcome == Outcome::EngineError;
@@ -293,8 +294,10 @@ impl Module {
                     .unwrap_or(first)
             }
             _ => Evaluation::failed(format!(
-                "`{}` is no module of the family {}",
-                self.pin.name,
+                "`{}`, which speaks {}, has no `{}` of the family {}",
+                label(&self.pin),
+                self.pin.abi,
+                Q::FUNCTION,
                 Q::FAMILY
             )),
         }
@@ -361,11 +364,9 @@ impl Module {
             type Output = Result<(), String>;
 
             fn visit<Q: Question>(self) -> Self::Output {
-                let export = self
-                    .0
-                    .exports
-                    .get(Q::INDEX)
-                    .ok_or_else(|| format!("`{}` is missing", Q::FUNCTION))?;
+                let Some(Some(export)) = self.0.exports.get(Q::INDEX) else {
+                    return Ok(());
+                };
                 let mut store = self.0.engine.store();
                 self.0
                     .instantiate::<(&Q,), Q::Ruling>(&mut store, export)
@@ -474,7 +475,9 @@ mod tests {
         let facts = WeighFacts {
             influence_permille: 1,
         };
-        let export = &module.exports[<WeighFacts as Question>::INDEX];
+        let export = module.exports[<WeighFacts as Question>::INDEX]
+            .as_ref()
+            .unwrap();
         let ended = module.run::<(&WeighFacts,), Weight>(export, (&facts,), u64::MAX);
         assert_eq!(
             (ended.outcome, ended.replayable),

@@ -229,6 +229,7 @@ fn prepare(
         ("name", says.name.as_str(), pin.name.as_str()),
         ("version", &says.version, &pin.version),
         ("family", says.family.as_str(), pin.family.as_str()),
+        ("abi", &checked.abi, &pin.abi),
     ];
     let differs = |(_, found, expected): &(&str, &str, &str)| found != expected;
     if let Some((field, found, expected)) = section.into_iter().find(differs) {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{ABI, Family, UnknownWordError};
+use crate::contract::{Family, UnknownWordError};
 use crate::digest::Digest;
 use crate::engine::Fingerprint;
 use crate::module::{Evaluation, Module, Outcome};
@@ -122,7 +122,7 @@ impl Module {
                 name: self.name().to_owned(),
                 version: self.version().to_owned(),
                 digest: self.digest(),
-                abi: ABI.to_owned(),
+                abi: self.abi().to_owned(),
             },
             engine: self.fingerprint(),
             input_digest: Digest::of(&input),

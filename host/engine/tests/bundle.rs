@@ -47,7 +47,7 @@ fn entry(name: &str, version: &str) -> (ModuleEntry, Vec<u8>) {
     let bytes = std::fs::read(workspace().join(file)).unwrap();
     let checked = check(&bytes).unwrap();
     let entry = ModuleEntry {
-        abi: gotong_engine::ABI.into(),
+        abi: checked.abi.clone(),
         digest: checked.digest,
         family: checked.metadata.family,
         mode: Some(Mode::Active),

@@ -6,7 +6,8 @@ mod modules;
 
 use cap_std::fs::Dir;
 use gotong_engine::pin::{self, PinError};
-use gotong_engine::{Cache, Engine, Family, LoadError, Mode, Pin, Policies};
+use gotong_engine::role_matrix::{ProjectFacts, ProjectManyFacts};
+use gotong_engine::{Cache, Engine, Family, LoadError, Mode, Outcome, Pin, Policies};
 use modules::{active, chain, copy, gate, gate_version, open, repository};
 
 fn load(dir: &Dir) -> Result<Policies, LoadError> {
@@ -281,4 +282,56 @@ fn the_key_of_the_cache_is_its_owner_s_alone() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_module_of_an_older_contract_answers_what_its_contract_asks() {
+    let policies = load(&repository()).unwrap();
+    let older = policies
+        .modules()
+        .iter()
+        .find(|module| module.name() == "role-matrix" && module.version() == "1.0.1")
+        .unwrap();
+    assert_eq!(older.abi(), "gotong:policy@1.0.0");
+    assert!(gotong_engine::ABIS.contains(&older.abi()) && older.abi() != gotong_engine::ABI);
+    assert!(older.answers::<ProjectFacts>());
+    let facts = ProjectManyFacts { items: Vec::new() };
+    assert!(!older.answers::<ProjectManyFacts>());
+    let asked = older.evaluate(&facts);
+    assert_eq!(
+        asked.outcome,
+        Outcome::EngineError,
+        "no decision is made up"
+    );
+    assert!(asked.detail.unwrap().contains("has no `project-many`"));
+}
+
+#[test]
+fn a_lock_that_names_another_contract_than_the_module_speaks_is_refused() {
+    let (_folder, dir) = copy();
+    let spoken = active(&dir, Family::Gate).abi;
+    let other = gotong_engine::ABIS
+        .iter()
+        .find(|abi| **abi != spoken)
+        .unwrap();
+    edit(
+        &dir,
+        &format!("abi = \"{spoken}\""),
+        &format!("abi = \"{other}\""),
+    );
+    assert!(
+        refusal(&dir).contains("its section says abi"),
+        "{}",
+        refusal(&dir)
+    );
+    edit(
+        &dir,
+        &format!("abi = \"{other}\""),
+        "abi = \"gotong:policy@9.0.0\"",
+    );
+    assert!(
+        refusal(&dir).contains("none that this host speaks"),
+        "{}",
+        refusal(&dir)
+    );
 }

@@ -14,7 +14,6 @@ use super::{
     ModuleLine, Modules, Problem, Trailer, VERSION,
 };
 use crate::check::{self, MAX_SIZE};
-use crate::contract::ABI;
 use crate::decision::{Decision, Filter};
 use crate::digest::Digest;
 use crate::replay::{Run, Summary, replay_all};
@@ -333,7 +332,7 @@ fn decode(entry: &ModuleEntry, wasm: &str) -> Result<Vec<u8>, Problem> {
         ("name", says.name.as_str(), entry.name.as_str()),
         ("version", &says.version, &entry.version),
         ("family", says.family.as_str(), entry.family.as_str()),
-        ("abi", ABI, &entry.abi),
+        ("abi", &checked.abi, &entry.abi),
     ]
     .into_iter()
     .find(|(_, found, expected)| found != expected)

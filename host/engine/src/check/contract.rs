@@ -1,25 +1,43 @@
-//! What a module exports and imports, held against the contract.
+//! What a module exports and imports, held against the contracts this host speaks.
 
 use std::sync::LazyLock;
 
 use wit_component::DecodedWasm;
-use wit_parser::{Function, InterfaceId, Resolve, SourceMap, Type, TypeDefKind, WorldItem};
+use wit_parser::{InterfaceId, Resolve, SourceMap, WorldItem};
 
+use super::same::same_function;
 use super::{CheckError, Rule};
-use crate::contract::{Family, WIT};
+use crate::contract::{CONTRACTS, Family};
 
-/// The contract as it was read when this crate was built.
-static CONTRACT: LazyLock<Result<Resolve, String>> =
-    LazyLock::new(|| contract().map_err(|error| format!("{error:#}")));
-
-/// The contract, for the check and for building modules.
-pub(crate) fn resolve() -> Result<&'static Resolve, &'static str> {
-    CONTRACT.as_ref().map_err(String::as_str)
+/// One version of the contract, as it was read when this crate was built.
+pub(crate) struct Version {
+    /// `gotong:policy@MAJOR.MINOR.PATCH`.
+    pub(crate) abi: &'static str,
+    pub(crate) resolve: Resolve,
 }
 
-fn contract() -> Result<Resolve, Box<dyn std::error::Error + Send + Sync>> {
+/// Every version of the contract, the oldest first.
+static VERSIONS: LazyLock<Result<Vec<Version>, String>> = LazyLock::new(|| {
+    CONTRACTS
+        .iter()
+        .map(|(abi, wit)| match read(wit) {
+            Ok(resolve) => Ok(Version { abi, resolve }),
+            Err(error) => Err(format!("{abi}: {error:#}")),
+        })
+        .collect()
+});
+
+/// The contracts, for the check and for building modules; the oldest first.
+pub(crate) fn versions() -> Result<&'static [Version], &'static str> {
+    match &*VERSIONS {
+        Ok(versions) => Ok(versions),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(wit: &[(&str, &str)]) -> Result<Resolve, Box<dyn std::error::Error + Send + Sync>> {
     let mut files = SourceMap::new();
-    for (name, text) in WIT {
+    for (name, text) in wit {
         files.push_str(name, *text);
     }
     let mut resolve = Resolve::default();
@@ -28,8 +46,15 @@ fn contract() -> Result<Resolve, Box<dyn std::error::Error + Send + Sync>> {
     Ok(resolve)
 }
 
-/// The family whose world the module is of, and the names of what it exports.
-pub(super) fn surface(bytes: &[u8]) -> Result<(Family, Vec<String>), CheckError> {
+/// What a module is, by what it exports.
+pub(super) struct Surface {
+    pub(super) family: Family,
+    pub(super) abi: &'static str,
+    pub(super) exports: Vec<String>,
+}
+
+/// The family and the version of the contract whose world the module is of, and the names of what it exports.
+pub(super) fn surface(bytes: &[u8]) -> Result<Surface, CheckError> {
     let decoded = wit_component::decode(bytes).map_err(|error| {
         CheckError::new(
             Rule::Interface,
@@ -49,57 +74,64 @@ pub(super) fn surface(bytes: &[u8]) -> Result<(Family, Vec<String>), CheckError>
             format!("it imports `{}`", found.name_world_key(key)),
         ));
     }
-    let contract = resolve().map_err(|error| {
+    let versions = versions().map_err(|error| {
         CheckError::new(
             Rule::Interface,
             format!("the contract itself cannot be read: {error}"),
         )
     })?;
-    let mut exported: Vec<String> = world
+    let mut exports: Vec<String> = world
         .exports
         .keys()
         .map(|key| found.name_world_key(key))
         .collect();
-    exported.sort();
-    let family = Family::ALL
+    exports.sort();
+    let (version, family) = versions
         .iter()
-        .copied()
-        .find(|family| exports_of(contract, *family) == exported)
-        .ok_or_else(|| {
-            let found = if exported.is_empty() {
-                "nothing".to_owned()
-            } else {
-                exported.join(", ")
-            };
-            CheckError::new(
-                Rule::World,
-                format!(
-                    "it exports {found}, which is no world of {}",
-                    crate::contract::ABI
-                ),
-            )
-        })?;
+        .flat_map(|version| Family::ALL.iter().map(move |family| (version, *family)))
+        .find(|(version, family)| exports_of(&version.resolve, *family).as_ref() == Some(&exports))
+        .ok_or_else(|| unknown_world(&exports, versions))?;
     for item in world.exports.values() {
         if let WorldItem::Interface { id, .. } = item {
-            same_interface((contract, &found), *id)?;
+            same_interface((&version.resolve, &found), *id)?;
         }
     }
-    Ok((family, exported))
+    Ok(Surface {
+        family,
+        abi: version.abi,
+        exports,
+    })
 }
 
-/// What a module of a family exports, sorted.
-fn exports_of(contract: &Resolve, family: Family) -> Vec<String> {
-    let world = contract
+fn unknown_world(exports: &[String], versions: &[Version]) -> CheckError {
+    let found = if exports.is_empty() {
+        "nothing".to_owned()
+    } else {
+        exports.join(", ")
+    };
+    let known: Vec<&str> = versions.iter().map(|version| version.abi).collect();
+    CheckError::new(
+        Rule::World,
+        format!(
+            "it exports {found}, which is no world of {}",
+            known.join(" or ")
+        ),
+    )
+}
+
+/// What a module of a family exports, sorted; none where this version of the contract has no such family.
+fn exports_of(contract: &Resolve, family: Family) -> Option<Vec<String>> {
+    let (_, world) = contract
         .worlds
         .iter()
-        .find(|(_, world)| world.name == family.world());
+        .find(|(_, world)| world.name == family.world())?;
     let mut names: Vec<String> = world
-        .iter()
-        .flat_map(|(_, world)| world.exports.keys())
+        .exports
+        .keys()
         .map(|key| contract.name_world_key(key))
         .collect();
     names.sort();
-    names
+    Some(names)
 }
 
 /// An exported interface against the contract's: the same functions with the same types. Types
@@ -135,56 +167,4 @@ fn same_interface(
         }
     }
     Ok(())
-}
-
-fn same_function((a, first): (&Resolve, &Function), (b, second): (&Resolve, &Function)) -> bool {
-    first.params.len() == second.params.len()
-        && first
-            .params
-            .iter()
-            .zip(&second.params)
-            .all(|(x, y)| x.name == y.name && same_type((a, &x.ty), (b, &y.ty)))
-        && match (&first.result, &second.result) {
-            (None, None) => true,
-            (Some(x), Some(y)) => same_type((a, x), (b, y)),
-            _ => false,
-        }
-}
-
-/// Structural equality of the types the contract is made of.
-fn same_type((a, first): (&Resolve, &Type), (b, second): (&Resolve, &Type)) -> bool {
-    let (Type::Id(first), Type::Id(second)) = (first, second) else {
-        return match (first, second) {
-            (Type::Id(id), plain) | (plain, Type::Id(id)) => {
-                let resolve = if matches!(first, Type::Id(_)) { a } else { b };
-                matches!(&resolve.types[*id].kind, TypeDefKind::Type(alias) if alias == plain)
-            }
-            _ => first == second,
-        };
-    };
-    match (&a.types[*first].kind, &b.types[*second].kind) {
-        (TypeDefKind::Type(alias), _) => same_type((a, alias), (b, &Type::Id(*second))),
-        (_, TypeDefKind::Type(alias)) => same_type((a, &Type::Id(*first)), (b, alias)),
-        (TypeDefKind::Record(x), TypeDefKind::Record(y)) => {
-            x.fields.len() == y.fields.len()
-                && x.fields
-                    .iter()
-                    .zip(&y.fields)
-                    .all(|(x, y)| x.name == y.name && same_type((a, &x.ty), (b, &y.ty)))
-        }
-        (TypeDefKind::Enum(x), TypeDefKind::Enum(y)) => x
-            .cases
-            .iter()
-            .map(|case| &case.name)
-            .eq(y.cases.iter().map(|case| &case.name)),
-        (TypeDefKind::Flags(x), TypeDefKind::Flags(y)) => x
-            .flags
-            .iter()
-            .map(|flag| &flag.name)
-            .eq(y.flags.iter().map(|flag| &flag.name)),
-        (TypeDefKind::Option(x), TypeDefKind::Option(y))
-        | (TypeDefKind::List(x), TypeDefKind::List(y)) => same_type((a, x), (b, y)),
-        // The contract has no other kind; `build.rs` refuses them.
-        _ => false,
-    }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod contract;
 mod limits;
+mod same;
 
 use std::fmt;
 
@@ -21,6 +22,8 @@ pub use limits::MAX_SIZE;
 pub struct Checked {
     /// What it says about itself.
     pub metadata: Metadata,
+    /// The contract it was built for, `gotong:policy@MAJOR.MINOR.PATCH`.
+    pub abi: String,
     /// The digest of its bytes.
     pub digest: Digest,
     /// Its size in bytes.
@@ -215,19 +218,20 @@ pub fn check(bytes: &[u8]) -> Result<Checked, CheckError> {
     }
     limits::valid(bytes)?;
     let structure = limits::structure(bytes)?;
-    let (family, exports) = contract::surface(bytes)?;
+    let surface = contract::surface(bytes)?;
     let memory = limits::memory(&structure)?;
     limits::proposals(bytes)?;
     let section = structure
         .section
         .as_deref()
         .ok_or_else(|| CheckError::new(Rule::Section, "there is no section `gotong:policy`"))?;
-    let metadata = metadata(section, family)?;
+    let metadata = metadata(section, surface.family)?;
     Ok(Checked {
         metadata,
+        abi: surface.abi.to_owned(),
         digest: Digest::of(bytes),
         size: bytes.len(),
-        exports,
+        exports: surface.exports,
         memory_initial: memory.initial,
         memory_maximum: memory.maximum,
         functions: structure.functions,

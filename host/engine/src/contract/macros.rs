@@ -179,9 +179,15 @@ macro_rules! families {
                 match self { $(Self::$family => $world,)* }
             }
 
-            /// The full name of the interface a module of this family exports.
+            /// The interface a module of this family exports, without its version.
             pub const fn interface(self) -> &'static str {
                 match self { $(Self::$family => $interface,)* }
+            }
+
+            /// The full name of that interface in one version of the contract.
+            pub(crate) fn interface_of(self, abi: &str) -> String {
+                let version = abi.rsplit_once('@').map_or("", |(_, version)| version);
+                format!("{}@{version}", self.interface())
             }
 
             /// The questions of this family, `describe` not among them.

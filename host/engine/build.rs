@@ -88,7 +88,7 @@ fn contained(older: &Version, newer: &Version) -> Result<()> {
         let other = new.packages[newer.package]
             .interfaces
             .get(name)
-            .ok_or_else(|| format!("{:?} has no interface `{name}`", newer.number))?;
+            .ok_or_else(|| format!("{:?} has no interface `{name}`: the newest contract holds all that older ones hold", newer.number))?;
         for (function_name, function) in &old.interfaces[*id].functions {
             let other = new.interfaces[*other].functions.get(function_name);
             if !other.is_some_and(|other| same::same_function((old, function), (new, other))) {

@@ -43,6 +43,8 @@
 #![warn(missing_docs)]
 
 extern crate alloc;
+#[cfg(not(target_arch = "wasm32"))]
+extern crate std;
 
 pub mod gate;
 pub mod role_matrix;
@@ -52,6 +54,8 @@ mod rules;
 mod arena;
 #[cfg(target_arch = "wasm32")]
 mod guest;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 
 #[doc(hidden)]
 pub mod bindings;
@@ -67,7 +71,8 @@ pub mod types {
 
 /// Exports a type as the module's answer to one family: `export!(MyPolicy as gate)`.
 ///
-/// Outside WebAssembly it does nothing, so that several policies can be linked into one native program.
+/// Outside WebAssembly it exports nothing, so that several policies can be linked into one native program. It
+/// makes the function `answer(function, facts)`: the same questions and answers as JSON, for tools and tests.
 #[macro_export]
 macro_rules! export {
     ($policy:ident as role_matrix) => {
@@ -77,6 +82,7 @@ macro_rules! export {
     $crate::__export_gotong_policy_role_matrix_1_0_0_cabi!($policy with_types_in family);
             $crate::__embed!("role-matrix-policy", ROLE_MATRIX);
         };
+        $crate::__answer!($policy, role_matrix);
     };
     ($policy:ident as gate) => {
         #[cfg(target_arch = "wasm32")]
@@ -85,6 +91,26 @@ macro_rules! export {
     $crate::__export_gotong_policy_gate_1_0_0_cabi!($policy with_types_in family);
             $crate::__embed!("gate-policy", GATE);
         };
+        $crate::__answer!($policy, gate);
+    };
+}
+
+/// A policy's answers as JSON, for native programs.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __answer {
+    ($policy:ident, $family:ident) => {
+        /// Answers a question as the module does: facts and ruling are JSON in the host's words.
+        ///
+        /// # Errors
+        /// When there is no such function, or the facts are not those that it takes.
+        #[cfg(not(target_arch = "wasm32"))]
+        pub fn answer(
+            function: &str,
+            facts: &str,
+        ) -> ::core::result::Result<$crate::native::Text, $crate::native::NativeError> {
+            $crate::native::$family::<$policy>(function, facts)
+        }
     };
 }
 

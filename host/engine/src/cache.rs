@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use cap_std::fs::{Dir, OpenOptions};
 use hmac::{Hmac, KeyInit, Mac};
@@ -33,9 +34,10 @@ pub enum CacheError {
 }
 
 /// A folder of compiled modules. Each file is authenticated with the key of this installation, for
-/// compiled code is trusted code.
+/// compiled code is trusted code. Cloning shares it.
+#[derive(Clone)]
 pub struct Cache {
-    dir: Dir,
+    dir: Arc<Dir>,
     key: [u8; KEY_BYTES],
 }
 
@@ -55,7 +57,10 @@ impl Cache {
                 read_key(&dir).map_err(CacheError::Key)?
             }
         };
-        Ok(Self { dir, key })
+        Ok(Self {
+            dir: Arc::new(dir),
+            key,
+        })
     }
 
     /// The compiled module of a digest: from the cache, else by `compile`, which is then kept.

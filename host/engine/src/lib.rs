@@ -20,6 +20,7 @@ mod contract;
 mod decision;
 mod digest;
 mod engine;
+pub mod lifecycle;
 mod lock;
 mod metadata;
 mod module;
@@ -28,6 +29,9 @@ mod policies;
 mod question;
 mod record;
 mod replay;
+mod retired;
+mod scope;
+pub mod signature;
 
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
@@ -35,12 +39,13 @@ pub use contract::{ABI, ABIS, Family, UnknownWordError, gate, role_matrix, types
 pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
 pub use engine::{Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
-pub use lock::{Lock, LockError, Mode, Pin};
+pub use lock::{Lock, LockError, Mode, OverrideError, Pin};
 pub use metadata::Metadata;
 pub use module::{Evaluation, Module, Outcome, TrapCode};
-pub use policies::{LoadError, Policies};
+pub use policies::{FindError, LoadError, Policies};
 pub use question::Question;
 pub use record::{ModuleRef, Record, RecordMode};
 pub use replay::{
     LISTED, Listed, MAX_THREADS, ModuleSet, Run, Summary, Tally, Verdict, cores, replay, replay_all,
 };
+pub use scope::{Override, is_scope};

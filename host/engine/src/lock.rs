@@ -9,6 +9,7 @@ use crate::check::Checked;
 use crate::contract::Family;
 use crate::digest::Digest;
 use crate::metadata;
+use crate::scope::{Override, is_scope};
 
 /// The name of the lock in the policies folder.
 pub(crate) const FILE: &str = "policies.lock";
@@ -23,6 +24,8 @@ pub enum Mode {
     Active,
     /// It is evaluated beside the active one, and never acted on.
     Shadow,
+    /// It decides in the scopes whose override names it, and nowhere else.
+    Scoped,
     /// It decided once: its old decisions still replay.
     Retired,
 }
@@ -33,6 +36,7 @@ impl Mode {
         match self {
             Self::Active => "active",
             Self::Shadow => "shadow",
+            Self::Scoped => "scoped",
             Self::Retired => "retired",
         }
     }
@@ -74,10 +78,11 @@ impl Pin {
     }
 }
 
-/// The lock: every pinned module, sorted by name and version.
+/// The lock: every pinned module, sorted by name and version, and every override, sorted by scope and family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
     pins: Vec<Pin>,
+    overrides: Vec<Override>,
 }
 
 /// The lock cannot be read. Each error names the line.
@@ -125,6 +130,51 @@ pub enum LockError {
         /// What it should be.
         fix: String,
     },
+    /// An override that cannot be meant.
+    #[error("policies.lock, line {line}: override of `{scope}`: {why}")]
+    Override {
+        /// The line of the entry, from 1.
+        line: usize,
+        /// The scope it is for.
+        scope: String,
+        /// What is wrong, and how to fix it.
+        why: OverrideError,
+    },
+}
+
+/// Why a module cannot decide for a scope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OverrideError {
+    /// The scope is none.
+    #[error("a scope has 1 to 7 levels of lower-case letters, digits, `-` and `_`, joined by `/`")]
+    Scope,
+    /// The module is no `NAME@VERSION`.
+    #[error("module `{0}` is no NAME@VERSION")]
+    Module(String),
+    /// The module is not in the lock.
+    #[error("`{0}` is not pinned: pin it with `gotong policy pin --mode scoped`")]
+    NotPinned(String),
+    /// The module answers for another family.
+    #[error("`{module}` is of the family {family}: name a module of the family {expected}")]
+    Family {
+        /// `name@version`.
+        module: String,
+        /// Its family.
+        family: Family,
+        /// The override's family.
+        expected: Family,
+    },
+    /// The module may not decide anything.
+    #[error("`{module}` is {}: an override names a module that is active or scoped", mode.as_str())]
+    Mode {
+        /// `name@version`.
+        module: String,
+        /// What the lock says of it.
+        mode: Mode,
+    },
+    /// The scope has two overrides of one family.
+    #[error("the family {0} is overridden there twice: remove one entry")]
+    Duplicate(Family),
 }
 
 #[derive(Deserialize)]
@@ -133,6 +183,17 @@ struct Document {
     lock_version: toml::Spanned<i64>,
     #[serde(default)]
     module: Vec<toml::Spanned<Pin>>,
+    #[serde(default, rename = "override")]
+    overrides: Vec<toml::Spanned<OverrideEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OverrideEntry {
+    scope: String,
+    family: Family,
+    /// `NAME@VERSION`
+    module: String,
 }
 
 impl Lock {
@@ -141,13 +202,7 @@ impl Lock {
     /// # Errors
     /// On anything that this version does not know, with the line.
     pub fn parse(text: &str) -> Result<Self, LockError> {
-        let line_of = |offset: usize| {
-            1 + text
-                .bytes()
-                .take(offset)
-                .filter(|byte| *byte == b'\n')
-                .count()
-        };
+        let line_of = |offset: usize| line_of(text, offset);
         let document: Document = toml::from_str(text).map_err(|error| LockError::Syntax {
             line: error.span().map_or(1, |span| line_of(span.start)),
             message: error.message().to_owned(),
@@ -173,7 +228,37 @@ impl Lock {
             }
             pins.push(pin);
         }
-        let mut lock = Self { pins };
+        let mut lock = Self {
+            pins,
+            overrides: Vec::new(),
+        };
+        for entry in document.overrides {
+            let line = line_of(entry.span().start);
+            let OverrideEntry {
+                scope,
+                family,
+                module,
+            } = entry.into_inner();
+            let wrong = |why| LockError::Override {
+                line,
+                scope: scope.clone(),
+                why,
+            };
+            let (name, version) = module
+                .split_once('@')
+                .ok_or_else(|| wrong(OverrideError::Module(module.clone())))?;
+            let one = Override {
+                scope: scope.clone(),
+                family,
+                name: name.to_owned(),
+                version: version.to_owned(),
+            };
+            if lock.overridden(&scope, family).is_some() {
+                return Err(wrong(OverrideError::Duplicate(family)));
+            }
+            lock.may_decide(&one).map_err(wrong)?;
+            lock.overrides.push(one);
+        }
         lock.sort();
         Ok(lock)
     }
@@ -190,32 +275,135 @@ impl Lock {
             .find(|pin| pin.name == name && pin.version == version)
     }
 
-    /// Adds a module. As active it retires those that were active for its family.
-    pub(crate) fn add(&mut self, pin: Pin) {
-        if pin.mode == Mode::Active {
-            for other in self
-                .pins
-                .iter_mut()
-                .filter(|other| other.family == pin.family && other.mode == Mode::Active)
-            {
-                other.mode = Mode::Retired;
-            }
+    /// Every override, sorted by scope and family.
+    pub fn overrides(&self) -> &[Override] {
+        &self.overrides
+    }
+
+    /// The active module of a family.
+    pub fn active(&self, family: Family) -> Option<&Pin> {
+        self.pins
+            .iter()
+            .find(|pin| pin.family == family && pin.mode == Mode::Active)
+    }
+
+    fn overridden(&self, scope: &str, family: Family) -> Option<&Override> {
+        self.overrides
+            .iter()
+            .find(|one| one.scope == scope && one.family == family)
+    }
+
+    /// Whether an override can be meant.
+    fn may_decide(&self, one: &Override) -> Result<(), OverrideError> {
+        if !is_scope(&one.scope) {
+            return Err(OverrideError::Scope);
         }
+        let pin = self
+            .pin(&one.name, &one.version)
+            .ok_or_else(|| OverrideError::NotPinned(one.module()))?;
+        if pin.family != one.family {
+            return Err(OverrideError::Family {
+                module: one.module(),
+                family: pin.family,
+                expected: one.family,
+            });
+        }
+        match pin.mode {
+            Mode::Active | Mode::Scoped => Ok(()),
+            mode @ (Mode::Shadow | Mode::Retired) => Err(OverrideError::Mode {
+                module: one.module(),
+                mode,
+            }),
+        }
+    }
+
+    /// Adds a module. As active it displaces the one that was active for its family, which is the answer.
+    pub(crate) fn add(&mut self, pin: Pin) -> Vec<Pin> {
+        let displaced = match pin.mode {
+            Mode::Active => self.displace(pin.family),
+            _ => Vec::new(),
+        };
         self.pins
             .retain(|other| (&other.name, &other.version) != (&pin.name, &pin.version));
         self.pins.push(pin);
         self.sort();
+        displaced
+    }
+
+    /// What is active for a family is so no more: retired, unless an override names it.
+    fn displace(&mut self, family: Family) -> Vec<Pin> {
+        let overrides = &self.overrides;
+        let is_active = |pin: &&mut Pin| pin.family == family && pin.mode == Mode::Active;
+        self.pins
+            .iter_mut()
+            .filter(is_active)
+            .map(|pin| {
+                let is_named = overrides
+                    .iter()
+                    .any(|one| one.names(&pin.name, &pin.version));
+                pin.mode = if is_named {
+                    Mode::Scoped
+                } else {
+                    Mode::Retired
+                };
+                pin.clone()
+            })
+            .collect()
+    }
+
+    /// Sets or replaces an override. A retired module that it names is scoped from now on; a scoped one that no
+    /// override names any more is retired, and is the answer.
+    pub(crate) fn set_override(&mut self, one: Override) -> Result<Option<Pin>, OverrideError> {
+        let mut next = self.clone();
+        if let Some(pin) = next
+            .pins
+            .iter_mut()
+            .find(|pin| one.names(&pin.name, &pin.version) && pin.mode == Mode::Retired)
+        {
+            pin.mode = Mode::Scoped;
+        }
+        next.may_decide(&one)?;
+        let former = next.remove_override(&one.scope, one.family);
+        next.overrides.push(one);
+        next.sort();
+        let freed = former.and_then(|former| next.free(&former));
+        *self = next;
+        Ok(freed)
+    }
+
+    /// Takes an override away, which is the answer.
+    pub(crate) fn remove_override(&mut self, scope: &str, family: Family) -> Option<Override> {
+        let place = self
+            .overrides
+            .iter()
+            .position(|one| one.scope == scope && one.family == family)?;
+        Some(self.overrides.remove(place))
+    }
+
+    /// Retires a scoped module that no override names any more.
+    pub(crate) fn free(&mut self, former: &Override) -> Option<Pin> {
+        let is_named = |one: &Override| one.names(&former.name, &former.version);
+        if self.overrides.iter().any(is_named) {
+            return None;
+        }
+        let pin = self
+            .pins
+            .iter_mut()
+            .find(|pin| former.names(&pin.name, &pin.version) && pin.mode == Mode::Scoped)?;
+        pin.mode = Mode::Retired;
+        Some(pin.clone())
     }
 
     fn sort(&mut self) {
         self.pins
             .sort_by_key(|pin| (pin.name.clone(), metadata::version(&pin.version)));
+        self.overrides.sort();
     }
 
     /// The lock as text, always the same for the same pins.
     pub fn to_toml(&self) -> String {
         let mut text = format!(
-            "# Written by `gotong policy pin`. A pinned file is never changed: a new rule is a new version.\n\
+            "# Written by `gotong policy`. A pinned file is never changed: a new rule is a new version.\n\
              lock_version = {VERSION}\n"
         );
         for pin in &self.pins {
@@ -233,8 +421,23 @@ impl Lock {
                 pin.mode.as_str(),
             );
         }
+        for one in &self.overrides {
+            let _ = write!(
+                text,
+                "\n[[override]]\nscope = \"{}\"\nfamily = \"{}\"\nmodule = \"{}\"\n",
+                one.scope,
+                one.family,
+                one.module(),
+            );
+        }
         text
     }
+}
+
+/// The line, from 1, of a byte's place in a text.
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.bytes().take(offset);
+    1 + before.filter(|byte| *byte == b'\n').count()
 }
 
 /// The file a module is pinned as, relative to the policies folder.
@@ -278,85 +481,4 @@ fn check_entry(pin: &Pin, line: usize) -> Result<(), LockError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(name: &str, version: &str, mode: &str) -> String {
-        let digest = Digest::of(name);
-        format!(
-            "\n[[module]]\nname = \"{name}\"\nfamily = \"gate\"\nversion = \"{version}\"\nabi = \"gotong:policy@1.0.0\"\n\
-             digest = \"{digest}\"\nfile = \"pinned/{name}@{version}.wasm\"\nmode = \"{mode}\"\n"
-        )
-    }
-
-    fn lock(entries: &[String]) -> String {
-        format!("lock_version = 1\n{}", entries.concat())
-    }
-
-    #[test]
-    fn a_lock_is_written_as_it_is_read_sorted_by_version_number() {
-        let text = lock(&[
-            entry("gate", "1.10.0", "active"),
-            entry("gate", "1.9.0", "retired"),
-        ]);
-        let parsed = Lock::parse(&text).unwrap();
-        let versions: Vec<_> = parsed
-            .pins()
-            .iter()
-            .map(|pin| pin.version.as_str())
-            .collect();
-        assert_eq!(versions, ["1.9.0", "1.10.0"]);
-        assert_eq!(Lock::parse(&parsed.to_toml()).unwrap(), parsed);
-    }
-
-    #[test]
-    fn what_is_not_known_is_refused_with_its_line() {
-        let message = |text: &str| Lock::parse(text).unwrap_err().to_string();
-        let unknown = lock(&[entry("gate", "1.0.0", "active") + "sha1 = \"x\"\n"]);
-        assert!(
-            message(&unknown).contains("line 11: unknown field `sha1`"),
-            "{}",
-            message(&unknown)
-        );
-        assert!(message("lock_version = 2\n").contains("line 1: lock_version 2"));
-        let twice = lock(&[
-            entry("gate", "1.0.0", "active"),
-            entry("gate", "1.0.0", "retired"),
-        ]);
-        assert!(
-            message(&twice).contains("`gate` 1.0.0 is listed twice"),
-            "{}",
-            message(&twice)
-        );
-        assert!(message(&twice).contains("line 12"), "{}", message(&twice));
-        let outside = lock(&[entry("gate", "1.0.0", "active").replace("pinned/gate@", "../gate@")]);
-        assert!(
-            message(&outside).contains("file `../gate@1.0.0.wasm`"),
-            "{}",
-            message(&outside)
-        );
-        let mode = lock(&[entry("gate", "1.0.0", "on")]);
-        assert!(
-            message(&mode).contains("unknown variant `on`"),
-            "{}",
-            message(&mode)
-        );
-        let digest = lock(&[entry("gate", "1.0.0", "active").replace("sha256:", "sha1:")]);
-        assert!(
-            message(&digest).contains("is no digest"),
-            "{}",
-            message(&digest)
-        );
-    }
-
-    #[test]
-    fn a_new_active_module_retires_the_former_one() {
-        let mut lock = Lock::parse(&lock(&[entry("gate", "1.0.0", "active")])).unwrap();
-        let mut next = lock.pins()[0].clone();
-        next.version = "1.1.0".into();
-        next.file = file_of("gate", "1.1.0");
-        lock.add(next);
-        let modes: Vec<_> = lock.pins().iter().map(|pin| pin.mode).collect();
-        assert_eq!(modes, [Mode::Retired, Mode::Active]);
-    }
-}
+mod tests;

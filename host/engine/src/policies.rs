@@ -14,6 +14,9 @@ use crate::engine::Engine;
 use crate::lock::{self, Lock, LockError, Mode, Pin};
 use crate::module::{Module, label};
 use crate::question::Question;
+use crate::retired::Retired;
+use crate::scope::{Override, with_ancestors};
+use crate::signature::{self, KeyId, PublicKey, SignatureError};
 
 /// Why the policies cannot be loaded. The host does not start without them.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum LoadError {
     /// The lock is wrong.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The lock is not signed as it has to be.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// A pinned file is missing or unreadable.
     #[error(
         "module `{module}`: `{file}` cannot be read: restore it from the repository, or pin a new version"
@@ -97,46 +103,120 @@ pub enum LoadError {
     },
 }
 
-/// Every pinned module, loaded. Shared between threads behind an `Arc`.
+/// Why there is no module of a digest.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError<'a> {
+    /// The lock does not pin it.
+    #[error("no pinned module has the digest {0}")]
+    Unknown(Digest),
+    /// It is retired, was to be loaded now, and could not be.
+    #[error(transparent)]
+    Unusable(&'a LoadError),
+}
+
+/// Every pinned module. Shared between threads behind an `Arc`.
+///
+/// Modules that decide now, or run beside those that do, are loaded at start. A retired one is only compared with its
+/// digest then; it is compiled when somebody first asks for it.
 pub struct Policies {
     engine: Engine,
+    lock: Lock,
+    signed_by: Option<KeyId>,
+    /// All but the retired ones.
     modules: Vec<Module>,
+    retired: Vec<Retired>,
+    by_digest: HashMap<Digest, Place>,
     /// The place of the active module of each family, in the order of [`Family::ALL`].
     active: Vec<usize>,
-    by_digest: HashMap<Digest, usize>,
+    /// The overrides of each family, in the order of [`Family::ALL`]: scope to place.
+    scoped: Vec<HashMap<String, usize>>,
+}
+
+/// Where a module is.
+#[derive(Clone, Copy)]
+enum Place {
+    Loaded(usize),
+    Retired(usize),
 }
 
 impl Policies {
-    /// Loads the lock in `dir` and every module it pins; the retired ones too, for their decisions replay.
+    /// Loads the lock in `dir` and the modules it pins; the retired ones when they are first asked for.
     ///
     /// # Errors
     /// When anything is not as the lock says: nothing is loaded then.
     pub fn load(engine: &Engine, dir: &Dir, cache: Option<&Cache>) -> Result<Self, LoadError> {
-        let lock = Lock::parse(&dir.read_to_string(lock::FILE).map_err(LoadError::NoLock)?)?;
-        let active = active(&lock)?;
-        let mut modules = Vec::new();
+        Self::load_lock(engine, dir, &read_lock(dir)?, cache)
+    }
+
+    /// As [`Policies::load`], if one of the `trusted` keys signed the lock.
+    ///
+    /// # Errors
+    /// As [`Policies::load`], and when the lock is not signed, was changed, or somebody else signed it.
+    pub fn load_signed(
+        engine: &Engine,
+        dir: &Dir,
+        cache: Option<&Cache>,
+        trusted: &[PublicKey],
+    ) -> Result<Self, LoadError> {
+        let lock = read_lock(dir)?;
+        let signed_by = signature::verify_text(dir, &lock, trusted)?;
+        Ok(Self {
+            signed_by: Some(signed_by),
+            ..Self::load_lock(engine, dir, &lock, cache)?
+        })
+    }
+
+    fn load_lock(
+        engine: &Engine,
+        dir: &Dir,
+        lock: &str,
+        cache: Option<&Cache>,
+    ) -> Result<Self, LoadError> {
+        let lock = Lock::parse(lock)?;
+        has_active(&lock)?;
+        let (mut modules, mut retired) = (Vec::new(), Vec::new());
         let mut by_digest = HashMap::new();
         for pin in lock.pins() {
             let bytes = read(dir, pin)?;
-            let component = prepare(engine, pin, &bytes, cache)?;
-            by_digest.insert(pin.digest, modules.len());
-            modules.push(Module::new(engine, pin, &component)?);
+            let place = if pin.mode == Mode::Retired {
+                retired.push(Retired::new(pin, bytes, cache));
+                Place::Retired(retired.len() - 1)
+            } else {
+                modules.push(prepare(engine, pin, &bytes, cache)?);
+                Place::Loaded(modules.len() - 1)
+            };
+            by_digest.insert(pin.digest, place);
         }
         Ok(Self {
             engine: engine.clone(),
+            active: active(&modules)?,
+            scoped: scoped(&lock, &modules),
+            signed_by: None,
+            lock,
             modules,
-            active,
+            retired,
             by_digest,
         })
     }
 
-    /// The module that decides for a family.
+    /// The module that decides for a family where no override says otherwise.
     pub fn active(&self, family: Family) -> &Module {
         // `load` refuses a folder in which a family has no active module.
         &self.modules[self.active[family as usize]]
     }
 
-    /// The module that decides `Q`.
+    /// The module that decides for a family in a scope: that of the nearest override around it, else the active one.
+    pub fn deciding(&self, family: Family, scope: &str) -> &Module {
+        let scoped = &self.scoped[family as usize];
+        if scoped.is_empty() {
+            return self.active(family);
+        }
+        with_ancestors(scope)
+            .find_map(|scope| self.modules.get(*scoped.get(scope)?))
+            .unwrap_or_else(|| self.active(family))
+    }
+
+    /// The module that decides `Q` where no override says otherwise.
     pub fn for_question<Q: Question>(&self) -> &Module {
         self.active(Q::FAMILY)
     }
@@ -148,16 +228,42 @@ impl Policies {
             .filter(move |module| module.family() == family && module.mode() == Mode::Shadow)
     }
 
-    /// The module of a digest, whatever its mode.
-    pub fn by_digest(&self, digest: &Digest) -> Option<&Module> {
-        self.by_digest
-            .get(digest)
-            .and_then(|place| self.modules.get(*place))
+    /// The module of a digest, whatever its mode. A retired one is loaded by the first who asks.
+    ///
+    /// # Errors
+    /// When the lock does not pin it, or it is retired and cannot be loaded.
+    pub fn find(&self, digest: &Digest) -> Result<&Module, FindError<'_>> {
+        let unknown = FindError::Unknown(*digest);
+        match self.by_digest.get(digest) {
+            Some(Place::Loaded(place)) => self.modules.get(*place).ok_or(unknown),
+            Some(Place::Retired(place)) => self
+                .retired
+                .get(*place)
+                .ok_or(unknown)?
+                .module(&self.engine)
+                .map_err(FindError::Unusable),
+            None => Err(unknown),
+        }
     }
 
-    /// Every module, sorted by name and version.
+    /// As [`Policies::find`], for who need not know why there is none.
+    pub fn by_digest(&self, digest: &Digest) -> Option<&Module> {
+        self.find(digest).ok()
+    }
+
+    /// Every module but the retired ones, sorted by name and version.
     pub fn modules(&self) -> &[Module] {
         &self.modules
+    }
+
+    /// What was loaded: every pin and every override.
+    pub fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// The key that signed the lock, if that was asked for.
+    pub fn signed_by(&self) -> Option<KeyId> {
+        self.signed_by
     }
 
     /// The engine they run in.
@@ -174,25 +280,55 @@ impl fmt::Debug for Policies {
     }
 }
 
-/// The place of the active pin of every family.
-fn active(lock: &Lock) -> Result<Vec<usize>, LoadError> {
-    let place = |family: Family| {
-        let mut found = lock
-            .pins()
-            .iter()
-            .enumerate()
-            .filter(|(_, pin)| pin.family == family && pin.mode == Mode::Active);
+/// Every family has exactly one active pin.
+fn has_active(lock: &Lock) -> Result<(), LoadError> {
+    for family in Family::ALL.iter().copied() {
+        let is_active = |pin: &&Pin| pin.family == family && pin.mode == Mode::Active;
+        let mut found = lock.pins().iter().filter(is_active);
         match (found.next(), found.next()) {
-            (None, _) => Err(LoadError::NoneActive(family)),
-            (Some((place, _)), None) => Ok(place),
-            (Some((_, first)), Some((_, second))) => Err(LoadError::TwoActive {
-                family,
-                first: label(first),
-                second: label(second),
-            }),
+            (None, _) => return Err(LoadError::NoneActive(family)),
+            (Some(_), None) => {}
+            (Some(first), Some(second)) => {
+                return Err(LoadError::TwoActive {
+                    family,
+                    first: label(first),
+                    second: label(second),
+                });
+            }
         }
+    }
+    Ok(())
+}
+
+/// The place of the active module of every family.
+fn active(modules: &[Module]) -> Result<Vec<usize>, LoadError> {
+    let place = |family: &Family| {
+        modules
+            .iter()
+            .position(|module| module.family() == *family && module.mode() == Mode::Active)
+            .ok_or(LoadError::NoneActive(*family))
     };
-    Family::ALL.iter().map(|family| place(*family)).collect()
+    Family::ALL.iter().map(place).collect()
+}
+
+/// Per family, which module decides in which scope. The lock has refused overrides of what it does not pin.
+fn scoped(lock: &Lock, modules: &[Module]) -> Vec<HashMap<String, usize>> {
+    let place = |one: &Override| {
+        let is_named = |module: &Module| one.names(module.name(), module.version());
+        modules.iter().position(is_named)
+    };
+    let of_family = |family: &Family| {
+        lock.overrides()
+            .iter()
+            .filter(|one| one.family == *family)
+            .filter_map(|one| Some((one.scope.clone(), place(one)?)))
+            .collect()
+    };
+    Family::ALL.iter().map(of_family).collect()
+}
+
+fn read_lock(dir: &Dir) -> Result<String, LoadError> {
+    dir.read_to_string(lock::FILE).map_err(LoadError::NoLock)
 }
 
 /// The bytes of a pin, which are those of its digest.
@@ -213,13 +349,13 @@ fn read(dir: &Dir, pin: &Pin) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-/// The module of a pin whose own words are those of the lock, compiled.
-fn prepare(
+/// The module of a pin whose own words are those of the lock, compiled and looked into.
+pub(crate) fn prepare(
     engine: &Engine,
     pin: &Pin,
     bytes: &[u8],
     cache: Option<&Cache>,
-) -> Result<Component, LoadError> {
+) -> Result<Module, LoadError> {
     let checked = check::check(bytes).map_err(|source| LoadError::Check {
         module: label(pin),
         source,
@@ -241,10 +377,11 @@ fn prepare(
         });
     }
     let fresh = || compile(engine, pin, bytes);
-    match cache {
+    let component = match cache {
         Some(cache) => cache.component(engine, &pin.digest, fresh),
         None => fresh(),
-    }
+    }?;
+    Module::new(engine, pin, &component)
 }
 
 pub(crate) fn compile(engine: &Engine, pin: &Pin, bytes: &[u8]) -> Result<Component, LoadError> {

@@ -11,7 +11,7 @@ pub use summary::{LISTED, Listed, Summary, Tally, replay_all};
 use crate::contract;
 use crate::digest::Digest;
 use crate::module::{Evaluation, Module, Outcome};
-use crate::policies::Policies;
+use crate::policies::{FindError, Policies};
 use crate::question::{Question, Visitor};
 use crate::record::Record;
 
@@ -19,11 +19,23 @@ use crate::record::Record;
 pub trait ModuleSet {
     /// The module of a digest.
     fn module(&self, digest: &Digest) -> Option<&Module>;
+
+    /// As [`ModuleSet::module`], with the reason when there is none.
+    ///
+    /// # Errors
+    /// When the set does not hold it, or it cannot be used.
+    fn find(&self, digest: &Digest) -> Result<&Module, FindError<'_>> {
+        self.module(digest).ok_or(FindError::Unknown(*digest))
+    }
 }
 
 impl ModuleSet for Policies {
     fn module(&self, digest: &Digest) -> Option<&Module> {
         self.by_digest(digest)
+    }
+
+    fn find(&self, digest: &Digest) -> Result<&Module, FindError<'_>> {
+        Policies::find(self, digest)
     }
 }
 
@@ -73,13 +85,21 @@ pub fn replay<M: ModuleSet + ?Sized>(modules: &M, record: &Record) -> Verdict {
             ),
         };
     }
-    let Some(module) = modules.module(&record.module.digest) else {
-        return Verdict::NotReplayable {
-            reason: format!(
-                "no module {}@{} {} is here",
-                record.module.name, record.module.version, record.module.digest
-            ),
-        };
+    let module = match modules.find(&record.module.digest) {
+        Ok(module) => module,
+        Err(FindError::Unknown(digest)) => {
+            return Verdict::NotReplayable {
+                reason: format!(
+                    "no module {}@{} {digest} is here",
+                    record.module.name, record.module.version
+                ),
+            };
+        }
+        Err(FindError::Unusable(error)) => {
+            return Verdict::NotReplayable {
+                reason: error.to_string(),
+            };
+        }
     };
     if let Some(verdict) = other_module(module, record) {
         return verdict;

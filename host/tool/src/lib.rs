@@ -7,12 +7,16 @@
 //! where, and nothing has been written.
 #![deny(missing_docs)]
 
+mod activate;
 mod build;
 mod check;
 mod folder;
 mod given;
 mod inspect;
+mod module;
 mod pin;
+mod scope;
+mod sign;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,18 @@ pub enum PolicyCommand {
     Build(build::Build),
     /// Build policy modules and pin them: a new version becomes the active one
     Pin(pin::Pin),
+    /// Make a pinned version the one that decides; the former one is retired
+    Activate(activate::Activate),
+    /// Go back to the version before the active one
+    Rollback(activate::Rollback),
+    /// Let a pinned module decide in one scope and everything below it
+    Override(scope::Override),
+    /// Make a pair of keys for signing the lock
+    Keygen(sign::Keygen),
+    /// Sign the lock: whoever changes it then needs the key
+    Sign(sign::Sign),
+    /// Say who signed the lock, and whether it is as it was signed
+    Verify(sign::Verify),
     /// Check one file against every rule for modules
     Check(check::Check),
     /// Show what a module is: exports, memory, size, digest, rules
@@ -69,6 +85,12 @@ impl PolicyCommand {
         match self {
             Self::Build(build) => build.run(),
             Self::Pin(pin) => pin.run(),
+            Self::Activate(activate) => activate.run(),
+            Self::Rollback(rollback) => rollback.run(),
+            Self::Override(one) => one.run(),
+            Self::Keygen(keygen) => keygen.run(),
+            Self::Sign(sign) => sign.run(),
+            Self::Verify(verify) => verify.run(),
             Self::Check(check) => check.run(),
             Self::Inspect(inspect) => inspect.run(),
         }

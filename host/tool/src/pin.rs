@@ -1,10 +1,12 @@
 //! `policy pin`: a built module becomes a pinned one.
 
-use clap::Args;
-use gotong_engine::{build, pin};
+use clap::{Args, ValueEnum};
+use gotong_engine::pin::Pinned;
+use gotong_engine::{Mode, build, pin};
 
 use crate::folder::Policies;
 use crate::given::line;
+use crate::module::{displaced, tell_unsigned};
 use crate::{Outcome, ToolError};
 
 /// The arguments of `policy pin`.
@@ -13,8 +15,37 @@ pub struct Pin {
     /// Modules
     #[arg(required = true)]
     names: Vec<String>,
+    /// What a new version is for
+    #[arg(
+        long = "mode",
+        value_name = "MODE",
+        value_enum,
+        default_value = "active"
+    )]
+    mode: NewMode,
     #[command(flatten)]
     policies: Policies,
+}
+
+/// What a new version is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NewMode {
+    /// It decides from the next start on, and the former one is retired
+    Active,
+    /// It is evaluated beside the active one; differences are counted and kept
+    Shadow,
+    /// It decides only where `policy override` names it
+    Scoped,
+}
+
+impl From<NewMode> for Mode {
+    fn from(mode: NewMode) -> Self {
+        match mode {
+            NewMode::Active => Self::Active,
+            NewMode::Shadow => Self::Shadow,
+            NewMode::Scoped => Self::Scoped,
+        }
+    }
 }
 
 impl Pin {
@@ -23,14 +54,29 @@ impl Pin {
         let dir = self.policies.open()?;
         for name in &self.names {
             let built = build::build(&workspace, name)?;
-            let pinned = pin::pin(&dir, &built.bytes)?;
-            let what = match (pinned.unchanged, &pinned.retired[..]) {
-                (true, _) => "pinned before".to_owned(),
-                (false, []) => "active".to_owned(),
-                (false, retired) => format!("active; retired: {}", retired.join(", ")),
-            };
-            println!("{}, {what}", line(&built.checked));
+            let pinned = pin::pin_as(&dir, &built.bytes, self.mode.into())?;
+            println!(
+                "{}, {}",
+                line(&built.checked),
+                what(&pinned, self.mode.into())
+            );
+            if !pinned.unchanged {
+                tell_unsigned(&dir);
+            }
         }
         Ok(Outcome::Held)
+    }
+}
+
+fn what(pinned: &Pinned, asked: Mode) -> String {
+    let mode = pinned.pin.mode;
+    match (pinned.unchanged, mode == asked) {
+        (false, _) => mode.as_str().to_owned() + &displaced(&pinned.retired, &pinned.scoped),
+        (true, true) => format!("pinned before, {}", mode.as_str()),
+        // A pin says what a file is; which one decides is said by commands of their own.
+        (true, false) => format!(
+            "pinned before, still {}: `gotong policy activate`, `rollback` and `override` change that",
+            mode.as_str()
+        ),
     }
 }

@@ -31,7 +31,9 @@ mod record;
 mod replay;
 mod retired;
 mod scope;
+mod shape;
 pub mod signature;
+pub mod whatif;
 
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};

@@ -6,6 +6,7 @@ pub(crate) mod parallel;
 mod summary;
 
 pub use parallel::{MAX_THREADS, Run, cores};
+pub(crate) use summary::entry;
 pub use summary::{LISTED, Listed, Summary, Tally, replay_all};
 
 use crate::contract;

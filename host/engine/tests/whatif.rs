@@ -84,10 +84,8 @@ impl Setup {
     }
 
     fn pinned(&self, name: &str, version: &str) -> &Module {
-        let mut modules = self.policies.modules().iter();
-        modules
-            .find(|module| module.name() == name && module.version() == version)
-            .unwrap()
+        let pin = self.policies.lock().pin(name, version).unwrap();
+        self.policies.by_digest(&pin.digest).unwrap()
     }
 
     /// A person of each single relation, asked for every action.

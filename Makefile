@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-fast lint policies bench setup
+.PHONY: help demo test test-fast lint policies bench fuzz setup
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -13,7 +13,7 @@ demo: setup ## Drive a community matter from its seed to tuntas, and replay ever
 test: setup lint ## Everything CI runs: format, lints, the policies rebuilt and compared, all tests
 	cargo build --locked -p gotong
 	cargo run --locked -p gotong -- migrate --check
-	cargo run --locked -p gotong -- policy build --verify
+	scripts/verify-policies
 	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
 
 test-fast: setup ## The tests of the engine, the SDK and the policies: no database is built
@@ -31,6 +31,9 @@ bench: setup ## Measure: isolated evaluations and their ratio to native calls, a
 	cargo build --locked --release -p gotong -p gotong-benches
 	cargo run --locked --release -p gotong-benches
 	cargo bench --locked -p gotong-benches
+
+fuzz: setup ## Fuzz everything that reads bytes from outside, FUZZ_SECONDS (30) each
+	scripts/fuzz
 
 # What the toolchain file asks for, also where rustup did not add it; and a C compiler for aws-lc and the linker.
 setup:

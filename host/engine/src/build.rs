@@ -3,6 +3,8 @@
 //! The same sources give the same bytes on any machine and in any folder: the toolchain is the
 //! repository's, dependencies are locked, paths are remapped, and nothing of the environment's own flags gets in.
 
+mod native;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +18,12 @@ use crate::check::{self, CheckError, Checked};
 use crate::contract::Family;
 use crate::metadata::{self, Metadata};
 
+pub use native::native;
+
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "policy";
-const LINK_ARGS: &str = "sdk/policy/link-args.txt";
+const SDK: &str = "gotong-policy";
+const LINK_ARGS: &str = "link-args.txt";
 
 /// A module could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -62,10 +67,11 @@ pub enum BuildError {
         /// What there is.
         known: Vec<String>,
     },
-    /// A crate's manifest does not say what a module must say.
-    #[error(
-        "package `{package}`: {message}: its Cargo.toml needs `[package.metadata.gotong-policy]` with `name` and `family`"
-    )]
+    /// No policy crate is there.
+    #[error("`{}` is no policy crate: its Cargo.toml has no `[package.metadata.gotong-policy]`", .0.display())]
+    NoPolicy(PathBuf),
+    /// A crate does not say or have what a module must.
+    #[error("package `{package}`: {message}: compare it with what `gotong policy new` writes")]
     Manifest {
         /// The cargo package.
         package: String,
@@ -106,6 +112,10 @@ pub struct Package {
     pub family: Family,
     /// The crate's folder.
     pub folder: PathBuf,
+    /// The workspace it belongs to.
+    pub workspace: PathBuf,
+    /// The SDK it depends on.
+    pub sdk: PathBuf,
     /// The library's name, which is the file's.
     library: String,
     target_folder: PathBuf,
@@ -202,12 +212,32 @@ pub fn packages(workspace: &Path) -> Result<Vec<Package>, BuildError> {
     })?;
     let mut packages = Vec::new();
     for manifest in listing.packages {
-        if let Some(package) = package(manifest, &listing.target_directory)? {
+        if let Some(package) =
+            package(manifest, &listing.workspace_root, &listing.target_directory)?
+        {
             packages.push(package);
         }
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(packages)
+}
+
+/// The policy crate in a folder.
+///
+/// # Errors
+/// When there is none, or cargo cannot read it.
+pub fn package_at(folder: &Path) -> Result<Package, BuildError> {
+    let folder = folder.canonicalize().map_err(|source| BuildError::Read {
+        path: folder.to_owned(),
+        source,
+    })?;
+    // Else cargo would look in the folders above.
+    let manifest = folder.join("Cargo.toml");
+    read(&manifest)?;
+    packages(&folder)?
+        .into_iter()
+        .find(|package| package.folder == folder)
+        .ok_or(BuildError::NoPolicy(folder))
 }
 
 /// Builds the policy module `name`, or the one of the cargo package of that name.
@@ -228,8 +258,16 @@ pub fn build(workspace: &Path, name: &str) -> Result<Built, BuildError> {
             known,
         });
     };
-    let toolchain = toolchain(workspace)?;
-    let core = compile(workspace, package)?;
+    build_package(package)
+}
+
+/// Builds the module of a policy crate.
+///
+/// # Errors
+/// As [`build()`].
+pub fn build_package(package: &Package) -> Result<Built, BuildError> {
+    let toolchain = toolchain(&package.workspace)?;
+    let core = compile(package)?;
     let metadata = Metadata {
         name: package.name.clone(),
         version: package.version.clone(),
@@ -246,9 +284,9 @@ pub fn build(workspace: &Path, name: &str) -> Result<Built, BuildError> {
 }
 
 /// The core module, as cargo leaves it. In a folder of its own, so that a cargo that runs us does not wait.
-fn compile(workspace: &Path, package: &Package) -> Result<Vec<u8>, BuildError> {
+fn compile(package: &Package) -> Result<Vec<u8>, BuildError> {
     let folder = package.target_folder.join("policy");
-    let mut command = cargo(workspace);
+    let mut command = cargo(&package.workspace);
     command
         .args([
             "build",
@@ -262,7 +300,7 @@ fn compile(workspace: &Path, package: &Package) -> Result<Vec<u8>, BuildError> {
         ])
         .arg("--target-dir")
         .arg(&folder)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)?)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(package)?)
         .stdout(Stdio::null());
     let status = command.status().map_err(|source| BuildError::Tool {
         tool: "cargo",
@@ -300,8 +338,8 @@ fn cargo(workspace: &Path) -> Command {
 }
 
 /// The SDK's link settings, and a remapping of every path that differs between machines.
-fn flags(workspace: &Path) -> Result<OsString, BuildError> {
-    let file = workspace.join(LINK_ARGS);
+fn flags(package: &Package) -> Result<OsString, BuildError> {
+    let file = package.sdk.join(LINK_ARGS);
     let text = String::from_utf8_lossy(&read(&file)?).into_owned();
     let mut flags: Vec<OsString> = text
         .lines()
@@ -309,12 +347,16 @@ fn flags(workspace: &Path) -> Result<OsString, BuildError> {
         .filter(|line| !line.is_empty())
         .map(OsString::from)
         .collect();
-    let workspace = workspace
-        .canonicalize()
-        .map_err(|source| BuildError::Read {
-            path: workspace.to_owned(),
+    let canonical = |path: &Path| {
+        path.canonicalize().map_err(|source| BuildError::Read {
+            path: path.to_owned(),
             source,
-        })?;
+        })
+    };
+    let workspace = canonical(&package.workspace)?;
+    // The repository's own policies have it around them; others only depend on it.
+    let repository = canonical(&package.sdk.join("../.."))?;
+    let own = (repository != workspace).then(|| workspace.clone());
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
@@ -326,7 +368,8 @@ fn flags(workspace: &Path) -> Result<OsString, BuildError> {
     )?;
     let sources = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
     for (from, to) in [
-        (Some(workspace), "/gotong"),
+        (own, "/policy"),
+        (Some(repository), "/gotong"),
         (home, "/cargo"),
         (Some(sources), "/rust"),
     ] {
@@ -439,6 +482,7 @@ fn output(tool: &'static str, command: &mut Command) -> Result<String, BuildErro
 struct Listing {
     packages: Vec<Manifest>,
     target_directory: PathBuf,
+    workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -447,8 +491,15 @@ struct Manifest {
     version: String,
     manifest_path: PathBuf,
     targets: Vec<Target>,
+    dependencies: Vec<Dependency>,
     #[serde(default)]
     metadata: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    path: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -465,7 +516,11 @@ struct PolicyTable {
 }
 
 /// A policy crate, or `None` for a crate that has no table of ours.
-fn package(manifest: Manifest, target_folder: &Path) -> Result<Option<Package>, BuildError> {
+fn package(
+    manifest: Manifest,
+    workspace: &Path,
+    target_folder: &Path,
+) -> Result<Option<Package>, BuildError> {
     let Some(table) = manifest.metadata.get("gotong-policy") else {
         return Ok(None);
     };
@@ -473,7 +528,8 @@ fn package(manifest: Manifest, target_folder: &Path) -> Result<Option<Package>, 
         package: manifest.name.clone(),
         message,
     };
-    let table = PolicyTable::deserialize(table).map_err(|error| wrong(error.to_string()))?;
+    let table = PolicyTable::deserialize(table)
+        .map_err(|error| wrong(format!("[package.metadata.gotong-policy]: {error}")))?;
     if !metadata::is_name(&table.name) {
         return Err(wrong(format!(
             "name `{}` is not of lower-case letters, digits and `-`",
@@ -492,6 +548,12 @@ fn package(manifest: Manifest, target_folder: &Path) -> Result<Option<Package>, 
         .iter()
         .find(is_module)
         .ok_or_else(|| wrong("it has no `cdylib` library".into()))?;
+    let sdk = manifest
+        .dependencies
+        .into_iter()
+        .find(|dependency| dependency.name == SDK)
+        .and_then(|dependency| dependency.path)
+        .ok_or_else(|| wrong(format!("it does not depend on `{SDK}` by a path")))?;
     let folder = manifest
         .manifest_path
         .parent()
@@ -502,6 +564,8 @@ fn package(manifest: Manifest, target_folder: &Path) -> Result<Option<Package>, 
         name: table.name,
         family: table.family,
         folder,
+        sdk,
+        workspace: workspace.to_owned(),
         target_folder: target_folder.to_owned(),
         version: manifest.version.clone(),
         package: manifest.name.clone(),

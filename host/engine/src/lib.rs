@@ -12,6 +12,7 @@
 //! - There is no clock, no randomness and no I/O in here for a module to reach: it has no imports.
 #![deny(missing_docs)]
 
+mod ask;
 pub mod build;
 pub mod bundle;
 mod cache;
@@ -35,6 +36,7 @@ mod shape;
 pub mod signature;
 pub mod whatif;
 
+pub use ask::{AskError, Asked};
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
 pub use contract::{ABI, ABIS, Family, UnknownWordError, gate, role_matrix, types};
@@ -42,7 +44,7 @@ pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
 pub use engine::{Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
 pub use lock::{Lock, LockError, Mode, OverrideError, Pin};
-pub use metadata::Metadata;
+pub use metadata::{Metadata, is_name};
 pub use module::{Evaluation, Module, Outcome, TrapCode};
 pub use policies::{FindError, LoadError, Policies};
 pub use question::Question;

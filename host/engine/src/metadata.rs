@@ -38,7 +38,7 @@ impl Metadata {
 }
 
 /// Whether `text` can be a module's name: it becomes a file name.
-pub(crate) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .bytes()

@@ -9,14 +9,18 @@
 
 mod activate;
 mod build;
+mod cases;
 mod check;
+mod expect;
 mod folder;
 mod given;
 mod inspect;
 mod module;
+mod native;
 mod pin;
 mod scope;
 mod sign;
+mod test;
 
 use std::process::ExitCode;
 
@@ -25,6 +29,8 @@ use clap::Subcommand;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Run a policy's case files against its module in the real engine, and hold it against its source
+    Test(test::Test),
     /// Build policy modules from their sources, check them, and compare them with the pins
     Build(build::Build),
     /// Build policy modules and pin them: a new version becomes the active one
@@ -83,6 +89,7 @@ impl PolicyCommand {
     /// When it could not run; nothing has been written then.
     pub fn run(&self) -> Result<Outcome, ToolError> {
         match self {
+            Self::Test(test) => test.run(),
             Self::Build(build) => build.run(),
             Self::Pin(pin) => pin.run(),
             Self::Activate(activate) => activate.run(),

@@ -4,7 +4,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use gotong_engine::Policies;
+use gotong_engine::{Family, Policies};
 use gotong_store::Store;
 use tokio::sync::Notify;
 
@@ -12,7 +12,8 @@ use crate::clock::Clock;
 use crate::command::locks::KeyedLocks;
 use crate::config::Config;
 use crate::http::auth::Tokens;
-use crate::rulings::gate::Tracks;
+use crate::rulings::gate::{Tracks, TracksByScope};
+use crate::rulings::shadow::Shadows;
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,7 +24,8 @@ pub struct Parts {
     pub config: Config,
     pub store: Store,
     pub policies: Arc<Policies>,
-    pub tracks: Tracks,
+    tracks: TracksByScope,
+    pub shadows: Shadows,
     pub tokens: Tokens,
     pub clock: Clock,
     /// One per (scope, request_id): a repeated request waits for the first.
@@ -43,14 +45,16 @@ impl App {
         config: Config,
         store: Store,
         policies: Arc<Policies>,
-        tracks: Tracks,
+        tracks: TracksByScope,
         tokens: Tokens,
     ) -> Self {
+        let shadows = Shadows::new(config.shadow_sample_permille);
         Self(Arc::new(Parts {
             config,
             store,
             policies,
             tracks,
+            shadows,
             tokens,
             clock: Clock::default(),
             requests: KeyedLocks::default(),
@@ -59,6 +63,23 @@ impl App {
             timer_pass: tokio::sync::Mutex::new(()),
             instance: uuid::Uuid::now_v7().to_string(),
         }))
+    }
+
+    /// The tracks as the gate policy of a scope lays them out.
+    pub fn tracks(&self, scope: &str) -> &Tracks {
+        self.tracks.by(self.policies.deciding(Family::Gate, scope))
+    }
+
+    /// Another host on the same store, which knows nothing of this one's locks.
+    #[cfg(test)]
+    pub fn beside(&self, tokens: Tokens) -> Self {
+        Self::new(
+            self.config.clone(),
+            self.store.clone(),
+            self.policies.clone(),
+            self.0.tracks.clone(),
+            tokens,
+        )
     }
 }
 

@@ -49,6 +49,12 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// How many of the newest recorded decisions are replayed at start.
     pub replay_at_start: usize,
+    /// How many questions in a thousand the shadow modules are asked too; 0: none.
+    pub shadow_sample_permille: u16,
+    /// Refuse to start unless one of `lock_keys` signed the lock.
+    pub require_signed_lock: bool,
+    /// File of the Ed25519 public keys that may sign the lock, PEM, one behind the other.
+    pub lock_keys: Option<PathBuf>,
     pub auth: Auth,
     pub limits: Limits,
     /// Development: the dev key is accepted and the clock can be moved.
@@ -114,6 +120,9 @@ impl Default for Config {
             golden_dir: None,
             cache_dir: None,
             replay_at_start: 1_000,
+            shadow_sample_permille: 1_000,
+            require_signed_lock: false,
+            lock_keys: None,
             auth: Auth {
                 issuer: "gotong".into(),
                 audience: "gotong".into(),
@@ -158,6 +167,16 @@ pub enum ConfigError {
         "limits.body_bytes, limits.request_timeout_ms and limits.commit_tries are at least 1: with 0, every write is refused"
     )]
     NothingAllowed,
+    #[error("shadow_sample_permille is {0}, at most 1000 questions in a thousand can be asked")]
+    Sample(u16),
+    #[error(
+        "require_signed_lock is set, but lock_keys (GOTONG_LOCK_KEYS) names no file of the public keys that may sign"
+    )]
+    NoLockKeys,
+    #[error(
+        "lock_keys is set, but require_signed_lock is not, so that nothing would be checked: set both or none"
+    )]
+    LockKeysUnused,
     #[error(
         "no policies.lock in `{0}` or in any folder above it: start in the project's folder or set policies_dir (GOTONG_POLICIES_DIR)"
     )]
@@ -208,6 +227,14 @@ impl Config {
         }
         if self.auth.leeway_s > LONGEST_LEEWAY_S {
             return Err(ConfigError::Leeway(self.auth.leeway_s));
+        }
+        if self.shadow_sample_permille > 1_000 {
+            return Err(ConfigError::Sample(self.shadow_sample_permille));
+        }
+        match (self.require_signed_lock, &self.lock_keys) {
+            (true, None) => return Err(ConfigError::NoLockKeys),
+            (false, Some(_)) => return Err(ConfigError::LockKeysUnused),
+            _ => {}
         }
         let limits = &self.limits;
         if limits.body_bytes == 0 || limits.request_timeout_ms == 0 || limits.commit_tries == 0 {

@@ -1,13 +1,14 @@
 //! From settings to a host that may serve: store, migrations, policies, and the proof that the policies still
 //! decide as they did. Anything amiss here, and the host does not start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use gotong_engine::{Cache, Engine, EngineError, LoadError, Policies, Verdict};
+use gotong_engine::signature::PublicKey;
+use gotong_engine::{Cache, Engine, EngineError, LoadError, Mode, Policies, Verdict};
 use gotong_store::{
     Durability, MigrationError, Migrations, Store, StoreError, Target, TargetError,
 };
@@ -17,7 +18,7 @@ use crate::clock::system_now_ms;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
 use crate::rulings::decision::DecisionRow;
-use crate::rulings::gate::{Tracks, TracksError};
+use crate::rulings::gate::{TracksByScope, TracksError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -49,6 +50,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     Keys(#[from] TokenKeyError),
+    #[error("lock_keys `{}` cannot be used: {why}", path.display())]
+    LockKeys { path: PathBuf, why: String },
     #[error("the golden decisions in `{}` cannot be read: {why}", path.display())]
     Golden { path: PathBuf, why: String },
     #[error("decision {decision_id} ({from}) does not replay: {verdict}")]
@@ -111,7 +114,22 @@ pub fn load_policies(config: &Config) -> Result<Policies, StartError> {
         .map_err(|source| StartError::Folder { path, source })?;
     let cache = open_cache(config);
     let engine = Engine::new()?;
-    Ok(Policies::load(&engine, &dir, cache.as_ref())?)
+    if !config.require_signed_lock {
+        return Ok(Policies::load(&engine, &dir, cache.as_ref())?);
+    }
+    let path = config.lock_keys.as_ref().ok_or(ConfigError::NoLockKeys)?;
+    let keys = trusted_keys(path)?;
+    Ok(Policies::load_signed(&engine, &dir, cache.as_ref(), &keys)?)
+}
+
+/// The keys that may sign the lock.
+fn trusted_keys(path: &Path) -> Result<Vec<PublicKey>, StartError> {
+    let unusable = |why: String| StartError::LockKeys {
+        path: path.to_owned(),
+        why,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    PublicKey::all_from_pem(&text).map_err(|error| unusable(error.to_string()))
 }
 
 /// The cache is only speed: a host without one compiles.
@@ -136,13 +154,20 @@ pub async fn start(config: Config) -> Result<App, StartError> {
     let started = Instant::now();
     let policies = Arc::new(load_policies(&config)?);
     let loaded_ms = elapsed_ms(started);
-    let tracks = Tracks::read(&policies)?;
+    let tracks = TracksByScope::read(&policies)?;
     let golden = replay_golden(&config, &policies)?;
     let store = open_store(&config).await?;
     let checking = Instant::now();
     let recorded = replay_newest(&config, &policies, &store).await?;
+    let lock = policies.lock();
+    let overrides: Vec<String> = lock.overrides().iter().map(ToString::to_string).collect();
     tracing::info!(
-        modules = policies.modules().len(),
+        active = named(&policies, Mode::Active),
+        shadow = named(&policies, Mode::Shadow),
+        scoped = named(&policies, Mode::Scoped),
+        overrides = overrides.join(", "),
+        retired = lock.pins().len() - policies.modules().len(),
+        signed_by = policies.signed_by().map(tracing::field::display),
         loaded_ms,
         golden,
         recorded,
@@ -151,6 +176,15 @@ pub async fn start(config: Config) -> Result<App, StartError> {
     );
     let tokens = Tokens::new(&config.auth)?;
     Ok(App::new(config, store, policies, tracks, tokens))
+}
+
+/// `name@version` of every module in a mode.
+fn named(policies: &Policies, mode: Mode) -> String {
+    let of_mode = policies.lock().pins().iter().filter(|pin| pin.mode == mode);
+    let names: Vec<String> = of_mode
+        .map(|pin| format!("{}@{}", pin.name, pin.version))
+        .collect();
+    names.join(", ")
 }
 
 fn elapsed_ms(since: Instant) -> u64 {

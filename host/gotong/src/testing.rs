@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::http::auth::{Actor, Tokens};
 use crate::http::context::CommandContext;
-use crate::rulings::gate::Tracks;
+use crate::rulings::gate::TracksByScope;
 use crate::startup::load_policies;
 
 pub async fn app() -> App {
@@ -28,7 +28,7 @@ pub async fn app() -> App {
         .await
         .unwrap();
     let policies = Arc::new(load_policies(&config).unwrap());
-    let tracks = Tracks::read(&policies).unwrap();
+    let tracks = TracksByScope::read(&policies).unwrap();
     let tokens = Tokens::new(&config.auth).unwrap();
     App::new(config, store, policies, tracks, tokens)
 }

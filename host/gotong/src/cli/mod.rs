@@ -6,6 +6,7 @@
 mod audit;
 mod demo;
 mod migrate;
+mod policy;
 mod replay;
 mod serve;
 mod token;
@@ -14,7 +15,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use gotong_policy_tool::PolicyCommand;
 use gotong_store::Durability;
 
 use crate::command::answer::error_chain;
@@ -41,9 +41,9 @@ enum Command {
     Demo(demo::Demo),
     /// Bring a store's schema up to date
     Migrate(migrate::Migrate),
-    /// The tools of a policy author
+    /// The tools of a policy author, and what a host knows of its shadows
     #[command(subcommand)]
-    Policy(PolicyCommand),
+    Policy(policy::PolicyCommand),
     /// Evaluate every recorded decision again
     Replay(replay::Replay),
     /// Check the ledger
@@ -105,7 +105,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
-    if let Command::Policy(command) = &cli.command {
+    if let Command::Policy(policy::PolicyCommand::Tool(command)) = &cli.command {
         return Ok(command.run()?.into());
     }
     let config = Config::load(cli.config.as_deref())?;
@@ -127,7 +127,10 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Replay(replay) => replay.run(config).await,
             Command::Audit(audit) => audit.run(config).await,
             Command::Token(token) => token.run(config),
-            Command::Policy(_) => unreachable!("handled before the runtime starts"),
+            Command::Policy(policy::PolicyCommand::Shadow(shadow)) => shadow.run(config).await,
+            Command::Policy(policy::PolicyCommand::Tool(_)) => {
+                unreachable!("handled before the runtime starts")
+            }
         }
     })
 }

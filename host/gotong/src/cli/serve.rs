@@ -31,11 +31,15 @@ pub struct Serve {
     /// For development: accept the public dev key, let the clock be moved
     #[arg(long)]
     dev: bool,
+    /// Refuse to start unless a trusted key signed the lock (`lock_keys`, GOTONG_LOCK_KEYS)
+    #[arg(long)]
+    require_signed_lock: bool,
 }
 
 impl Serve {
     pub async fn run(self, mut config: Config) -> Result<ExitCode, CliError> {
         config.dev |= self.dev;
+        config.require_signed_lock |= self.require_signed_lock;
         if let Some(listen) = self.listen {
             config.listen = listen;
         }

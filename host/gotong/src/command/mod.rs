@@ -121,7 +121,7 @@ impl App {
             body: answer.body.clone(),
             at_ms: context.now_ms,
         });
-        let commit = work.into_commit(outcome.is_ok(), response);
+        let (commit, shadows) = work.into_commit(outcome.is_ok(), response);
         if commit.response.is_none() && commit.decisions.is_empty() {
             return Ok(answer);
         }
@@ -131,6 +131,7 @@ impl App {
             .await
             .map_err(CommandError::Commit)?;
         self.crash_point(CrashPoint::AfterCommit);
+        shadows.count(&self.shadows);
         if !commit.jobs.is_empty() {
             self.timers.notify_one();
         }

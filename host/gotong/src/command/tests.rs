@@ -10,7 +10,6 @@ use super::Command;
 use super::answer::CommandError;
 use super::refusal::Refusal;
 use super::work::Work;
-use crate::app::App;
 use crate::http::auth::{Actor, Tokens};
 use crate::ledger::event::{Event, EventKind};
 use crate::testing::{app, context};
@@ -43,7 +42,7 @@ impl Command for Append {
             other.append(STREAM, Event::new(EventKind::EntityShared, json!({})))?;
             work.app
                 .store
-                .commit(&other.into_commit(true, None))
+                .commit(&other.into_commit(true, None).0)
                 .await
                 .unwrap();
         }
@@ -118,13 +117,7 @@ async fn another_host_that_was_quicker_with_the_same_request_has_its_answer_give
         .await
         .unwrap();
     // A second host knows nothing of the first one's locks, only the store.
-    let second = App::new(
-        app.config.clone(),
-        app.store.clone(),
-        app.policies.clone(),
-        app.tracks.clone(),
-        Tokens::new(&app.config.auth).unwrap(),
-    );
+    let second = app.beside(Tokens::new(&app.config.auth).unwrap());
     let again = second
         .command(context("sari", "request-1"), append(0))
         .await

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use gotong_engine::{Digest, Module, Question};
+use gotong_engine::{Digest, FindError, Module, Question};
 use gotong_store::{Commit, Job, JobChange, Key, RowChange, StoredResponse};
 use serde::Serialize;
 use serde_json::json;
@@ -17,7 +17,8 @@ use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
 use crate::ledger::event::Event;
 use crate::ledger::{self, Circumstances, DecisionDigest, Tip};
-use crate::rulings::{self, Given};
+use crate::rulings::shadow::Observations;
+use crate::rulings::{self, ENGINE_ERROR, Given, NOWHERE};
 
 #[derive(Debug)]
 pub struct Work {
@@ -27,6 +28,9 @@ pub struct Work {
     commit: Commit,
     /// Decisions that no event rests on yet.
     unattached: Vec<DecisionDigest>,
+    /// Where a stream's matter lies: its scope.
+    scopes: BTreeMap<String, String>,
+    shadows: Observations,
 }
 
 /// Where an event came to stand.
@@ -43,6 +47,8 @@ impl Work {
             tips: BTreeMap::new(),
             commit: Commit::default(),
             unattached: Vec::new(),
+            scopes: BTreeMap::new(),
+            shadows: Observations::default(),
         }
     }
 
@@ -85,14 +91,21 @@ impl Work {
         self.tips.insert(stream.to_owned(), Tip::genesis());
     }
 
-    /// Asks the active policy of the question's family.
+    /// Says in which scope a stream's matter lies: the policy of that scope decides.
+    pub fn locate(&mut self, stream: &str, scope: &str) {
+        self.scopes.insert(stream.to_owned(), scope.to_owned());
+    }
+
+    /// Asks the policy that decides the question's family in the scope of a stream.
     pub fn rule<Q: Question>(
         &mut self,
         stream: &str,
         facts: &Q,
     ) -> Result<Given<Q::Ruling>, Refusal> {
         let app = self.app.clone();
-        self.rule_by(stream, app.policies.active(Q::FAMILY), facts)
+        let scope = self.scopes.get(stream).map_or(NOWHERE, String::as_str);
+        let module = app.policies.deciding(Q::FAMILY, scope);
+        self.rule_by(stream, module, facts)
     }
 
     /// Asks the module a matter began under, whichever is active now.
@@ -103,11 +116,22 @@ impl Work {
         facts: &Q,
     ) -> Result<Given<Q::Ruling>, Refusal> {
         let app = self.app.clone();
-        let module = app
-            .policies
-            .by_digest(digest)
-            .ok_or_else(|| Fault::Broken(format!("no pinned module has the digest {digest}")))?;
-        self.rule_by(stream, module, facts)
+        match app.policies.find(digest) {
+            Ok(module) => self.rule_by(stream, module, facts),
+            Err(FindError::Unknown(_)) => {
+                Err(Fault::Broken(format!("no pinned module has the digest {digest}")).into())
+            }
+            Err(FindError::Unusable(error)) => {
+                let error = error.to_string();
+                tracing::error!(error, "a retired policy cannot be loaded");
+                // No evaluation, so no decision: the matter waits until the module can be loaded.
+                Err(Refusal::PolicyFailed {
+                    family: Q::FAMILY,
+                    code: ENGINE_ERROR,
+                    decision_id: String::new(),
+                })
+            }
+        }
     }
 
     fn rule_by<Q: Question>(
@@ -117,6 +141,8 @@ impl Work {
         facts: &Q,
     ) -> Result<Given<Q::Ruling>, Refusal> {
         let (given, decision) = rulings::ask(module, facts, stream, &self.context);
+        self.shadows
+            .ask(&self.app, module, facts, &decision, &self.context);
         let decision = serde_json::to_value(decision).map_err(Fault::from)?;
         let decision_id = decision["decision_id"]
             .as_str()
@@ -192,8 +218,13 @@ impl Work {
         });
     }
 
-    /// Everything for the commit. A refused command leaves its decisions and its answer, nothing else.
-    pub fn into_commit(self, succeeded: bool, response: Option<StoredResponse>) -> Commit {
+    /// Everything for the commit, and what shadows made of it. A refused command leaves its decisions, those of the
+    /// shadows that differ, and its answer, nothing else.
+    pub fn into_commit(
+        self,
+        succeeded: bool,
+        response: Option<StoredResponse>,
+    ) -> (Commit, Observations) {
         let mut commit = self.commit;
         if !succeeded {
             commit.events.clear();
@@ -201,7 +232,9 @@ impl Work {
             commit.rows.clear();
             commit.jobs.clear();
         }
+        let mut shadows = self.shadows;
+        shadows.add_to(&mut commit);
         commit.response = response;
-        commit
+        (commit, shadows)
     }
 }

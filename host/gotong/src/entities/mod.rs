@@ -111,6 +111,7 @@ pub async fn load(work: &mut Work, entity_id: &str) -> Result<Entity, Refusal> {
     work.watch(entity_id).await?;
     let (row, mine) = store::entity_for(&work.app.store, entity_id, &work.actor().user_id).await?;
     let row = row.ok_or(Refusal::NotFound("entity"))?;
+    work.locate(entity_id, &row.scope_id);
     Ok(Entity {
         row,
         mine: relations::union(&mine),
@@ -127,6 +128,7 @@ impl Command for Share {
     async fn run(&self, work: &mut Work) -> Result<EntityView, Refusal> {
         let entity_id = work.mint();
         let actor = work.actor().clone();
+        work.locate(&entity_id, self.scope_id.as_str());
         let facts = authority::facts(
             Action::EntityCreate,
             authority::standing(
@@ -138,7 +140,7 @@ impl Command for Share {
         authority::authorize(work, &entity_id, &facts, &[])?;
         let first = work
             .app
-            .tracks
+            .tracks(self.scope_id.as_str())
             .first(self.track)
             .ok_or_else(|| Fault::Broken(format!("the track {} has no stages", self.track)))?;
         let now_ms = work.now_ms();

@@ -128,7 +128,7 @@ async fn stage(
         .await
         .map_err(refused)?;
     let row = visible.entity.row;
-    let stages = app.tracks.stages(row.track).to_vec();
+    let stages = app.tracks(&row.scope_id).stages(row.track).to_vec();
     Ok(Json(WhereItStands {
         entity_id: row.entity_id,
         track: row.track,

@@ -92,7 +92,7 @@ fn projection(
     now_ms: Millis,
 ) -> Result<Projection, Refusal> {
     let standing = authority::viewing(caller, &entity.matter(now_ms, caller.user_id()));
-    rulings::peek(app, &ProjectFacts { standing })
+    rulings::peek(app, &entity.row.scope_id, &ProjectFacts { standing })
 }
 
 pub async fn read(
@@ -141,6 +141,7 @@ pub async fn permissions(
     };
     let actions = rulings::peek(
         app,
+        &entity.row.scope_id,
         &PermittedFacts {
             standing,
             snapshot,

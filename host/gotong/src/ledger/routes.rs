@@ -36,8 +36,12 @@ pub fn authorize_audit(app: &App, context: &ReadContext) -> Result<(), Problem> 
         ));
     }
     let standing = authority::viewing(&context.caller, &Matter::of_a_new_seed(PrivacyLevel::Open));
-    let ruling =
-        rulings::peek(app, &authority::facts(Action::AuditRead, standing)).map_err(refused)?;
+    let ruling = rulings::peek(
+        app,
+        rulings::NOWHERE,
+        &authority::facts(Action::AuditRead, standing),
+    )
+    .map_err(refused)?;
     if ruling.effect == Effect::Allow {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::rulings::decision::DecisionRow;
+use crate::rulings::shadow::{self, routes::ShadowPage};
 
 /// Rows a page.
 pub const PAGE: usize = 500;
@@ -178,6 +179,23 @@ impl Source {
         Ok(match self {
             Self::Store(store) => store.counts().await?.streams,
             Self::Host(host) => host.get::<Counts>("/v1/audit/counts", &[]).await?.streams,
+        })
+    }
+
+    /// Where shadows ruled otherwise, behind an id; of a running host also its counts.
+    pub async fn shadow_differences(&self, after: Option<&str>) -> Result<ShadowPage, SourceError> {
+        Ok(match self {
+            Self::Store(store) => ShadowPage {
+                sample_permille: None,
+                shadows: Vec::new(),
+                differences: shadow::store::page(store, after, PAGE).await?,
+                next: None,
+            },
+            Self::Host(host) => {
+                let mut query = vec![("limit", PAGE.to_string())];
+                query.extend(after.map(|id| ("after", id.to_owned())));
+                host.get("/v1/admin/policies/shadow", &query).await?
+            }
         })
     }
 

@@ -1,13 +1,42 @@
-//! The tracks as the active gate policy lays them out. Asked for once, at start: a table of the module, not a
-//! ruling on a matter.
+//! The tracks as the gate policies lay them out. Asked for once, at start: a table of each module, not a ruling on a
+//! matter.
 
 use gotong_engine::gate::{StageDoc, StagesFacts};
 use gotong_engine::types::{Stage, Track};
-use gotong_engine::{Outcome, Policies};
+use gotong_engine::{Digest, Family, Mode, Module, Outcome, Policies};
 
 /// The stages of every track, in order.
 #[derive(Clone, Debug)]
 pub struct Tracks(Vec<(Track, Vec<StageDoc>)>);
+
+/// The tracks of every gate policy that decides anywhere.
+#[derive(Clone, Debug)]
+pub struct TracksByScope {
+    active: Tracks,
+    scoped: Vec<(Digest, Tracks)>,
+}
+
+impl TracksByScope {
+    pub fn read(policies: &Policies) -> Result<Self, TracksError> {
+        let is_scoped =
+            |module: &&Module| module.family() == Family::Gate && module.mode() == Mode::Scoped;
+        let scoped = policies.modules().iter().filter(is_scoped);
+        Ok(Self {
+            active: Tracks::read(policies.for_question::<StagesFacts>())?,
+            scoped: scoped
+                .map(|module| Ok((module.digest(), Tracks::read(module)?)))
+                .collect::<Result<_, TracksError>>()?,
+        })
+    }
+
+    /// The tracks of a module that decides somewhere.
+    pub fn by(&self, module: &Module) -> &Tracks {
+        self.scoped
+            .iter()
+            .find(|(digest, _)| *digest == module.digest())
+            .map_or(&self.active, |(_, tracks)| tracks)
+    }
+}
 
 /// Why a gate policy cannot be served with.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +51,7 @@ pub enum TracksError {
 }
 
 impl Tracks {
-    pub fn read(policies: &Policies) -> Result<Self, TracksError> {
-        let module = policies.for_question::<StagesFacts>();
+    fn read(module: &Module) -> Result<Self, TracksError> {
         let stages_of = |track: &Track| {
             let evaluation = module.evaluate(&StagesFacts { track: *track });
             let (name, version) = (module.name().to_owned(), module.version().to_owned());

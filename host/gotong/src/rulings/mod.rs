@@ -7,6 +7,7 @@ pub mod decision;
 pub mod gate;
 pub mod replay;
 pub mod routes;
+pub mod shadow;
 
 use gotong_engine::{Digest, Evaluation, Family, Module, Outcome, Question, RecordMode};
 use uuid::Uuid;
@@ -18,6 +19,9 @@ use decision::DecisionRow;
 
 /// The code of a failure of the engine itself: no ruling, and no decision that anybody can repeat.
 pub const ENGINE_ERROR: &str = "policy_engine_error";
+
+/// The scope of what lies in none: the active module decides.
+pub const NOWHERE: &str = "";
 
 /// The code of an allowing ruling that asks for what nobody here carries out.
 const OBLIGATION_UNKNOWN: &str = "policy_obligation_unknown";
@@ -92,10 +96,12 @@ pub fn ask<Q: Question>(
     (given, row)
 }
 
-/// Asks the active policy on behalf of a reader.
-pub fn peek<Q: Question>(app: &App, facts: &Q) -> Result<Q::Ruling, Refusal> {
-    let module = app.policies.active(Q::FAMILY);
-    ruling_of::<Q>(module, module.evaluate(facts), "")
+/// Asks the policy that decides in a scope on behalf of a reader.
+pub fn peek<Q: Question>(app: &App, scope: &str, facts: &Q) -> Result<Q::Ruling, Refusal> {
+    let module = app.policies.deciding(Q::FAMILY, scope);
+    let evaluation = module.evaluate(facts);
+    shadow::beside_read(app, module, facts, &evaluation);
+    ruling_of::<Q>(module, evaluation, "")
 }
 
 fn ruling_of<Q: Question>(

@@ -22,6 +22,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/decisions/{id}", get(read))
         .route("/audit/decisions", get(page))
+        .merge(super::shadow::routes::routes())
 }
 
 /// A decision as a person reads it: the facts, the ruling, and the rule in words.

@@ -123,7 +123,10 @@ async fn plan_facts(
     Ok(PlanFacts {
         track: entity.row.track,
         from_stage: entity.row.stage,
-        to_track: work.app.tracks.meant(entity.row.track, input.to_stage),
+        to_track: work
+            .app
+            .tracks(&entity.row.scope_id)
+            .meant(entity.row.track, input.to_stage),
         to_stage: input.to_stage,
         members: electorate.members,
         eligible: electorate.eligible(),

@@ -93,8 +93,9 @@ impl Transaction {
             "touched",
             touched,
             &format!(
+                // By `$s.id.…`: inside the loop a bare field name is not the row's, and would clear it.
                 "FOR $s IN $touched {{ {check} UPSERT $s.id SET stream = $s.stream, seq = $s.version, \
-                 hash = hash ?? '', touched = (touched ?? 0) + 1 RETURN NONE }};"
+                 hash = $s.id.hash ?? '', touched = ($s.id.touched ?? 0) + 1 RETURN NONE }};"
             ),
         );
         self.over(

@@ -99,9 +99,12 @@ async fn a_commit_on_stale_facts_names_the_stream_and_leaves_nothing() {
             .await
             .unwrap();
         assert_eq!(
-            store.head("entity:a").await.unwrap().seq,
-            1,
-            "a touched head stays where it is"
+            store.head("entity:a").await.unwrap(),
+            Head {
+                seq: 1,
+                hash: "hash of entity:a 1".to_owned()
+            },
+            "a touched head stays as it is"
         );
     }
 }

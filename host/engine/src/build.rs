@@ -17,6 +17,7 @@ use wit_component::{ComponentEncoder, StringEncoding};
 use crate::check::{self, CheckError, Checked};
 use crate::contract::Family;
 use crate::metadata::{self, Metadata};
+use crate::slim::slim;
 
 pub use native::native;
 
@@ -130,7 +131,8 @@ pub struct Built {
     pub checked: Checked,
 }
 
-/// A core module as a policy module: encoded as a component, with the section at its end.
+/// A core module as a policy module: without what a single-use instance never needs, encoded as a component,
+/// with the section at its end.
 ///
 /// # Errors
 /// When the core module does not hold the component type that `export!` embeds, or does not match it.
@@ -139,9 +141,10 @@ pub fn componentize(core_wasm: &[u8], metadata: &Metadata) -> Result<Vec<u8>, Bu
         module: metadata.name.clone(),
         message,
     };
+    let core_wasm = slim(core_wasm).map_err(wrong)?;
     let component = ComponentEncoder::default()
         .validate(true)
-        .module(core_wasm)
+        .module(&core_wasm)
         .and_then(|encoder| encoder.encode())
         .map_err(|error| wrong(format!("{error:#}")))?;
     metadata

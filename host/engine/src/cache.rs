@@ -115,7 +115,7 @@ impl fmt::Debug for Cache {
 }
 
 fn file_name(engine: &Engine, digest: &Digest) -> String {
-    format!("{}-{}.compiled", engine.fingerprint().hex(), digest.hex())
+    format!("{}-{}.compiled", engine.code_key().hex(), digest.hex())
 }
 
 fn read_key(dir: &Dir) -> io::Result<[u8; KEY_BYTES]> {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -63,8 +64,18 @@ pub struct EngineError {
     source: wasmtime::Error,
 }
 
-/// Everything that could change an answer, in one digest: the version of wasmtime, the proposals,
-/// fuel, the memory and stack limits, the compiler's settings.
+/// Where instances get their memory from. It is speed alone: no answer, no fuel and no [`Fingerprint`] depends
+/// on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Allocation {
+    /// From a pool that is reserved once and reset after every call: what a host serves with.
+    Pooled,
+    /// From the system for each instance, and back: ten times slower. It is here to be compared with.
+    OnDemand,
+}
+
+/// Everything that could change an answer, in one digest, and nothing that could not: the version of wasmtime,
+/// the proposals, fuel, the memory, table and stack limits, the compiler's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(Digest);
@@ -99,6 +110,7 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     fingerprint: Fingerprint,
     settings: String,
+    code_key: Digest,
     _ticker: Ticker,
 }
 
@@ -108,17 +120,28 @@ impl Engine {
     /// # Errors
     /// When the pool's address space cannot be reserved or the processor is not supported.
     pub fn new() -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(|source| EngineError { source })?;
+        Self::with(Allocation::Pooled)
+    }
+
+    /// As [`Engine::new`], with another source of memory.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with(allocation: Allocation) -> Result<Self, EngineError> {
+        let wasmtime =
+            wasmtime::Engine::new(&config(allocation)).map_err(|source| EngineError { source })?;
         let settings = settings(&wasmtime);
         let ticker = Ticker::start(&wasmtime).map_err(|source| EngineError {
             source: wasmtime::Error::new(source),
         })?;
         let fingerprint = Fingerprint(Digest::of(&settings));
+        let code_key = code_key(&wasmtime, &fingerprint);
         Ok(Self {
             inner: Arc::new(Inner {
                 wasmtime,
                 fingerprint,
                 settings,
+                code_key,
                 _ticker: ticker,
             }),
         })
@@ -132,6 +155,11 @@ impl Engine {
     /// The text the fingerprint is the digest of, one setting a line.
     pub fn settings(&self) -> &str {
         &self.inner.settings
+    }
+
+    /// What two engines must share to run the same compiled code: more than gives the same answers.
+    pub(crate) fn code_key(&self) -> Digest {
+        self.inner.code_key
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -154,7 +182,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-fn config() -> Config {
+fn config(allocation: Allocation) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -174,7 +202,10 @@ fn config() -> Config {
         // A 4 GiB reservation lets the compiler leave bounds checks to the guard pages.
         .memory_reservation(4 << 30)
         .memory_init_cow(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .allocation_strategy(match allocation {
+            Allocation::Pooled => InstanceAllocationStrategy::Pooling(pool()),
+            Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+        });
     config
 }
 
@@ -209,7 +240,27 @@ fn pool() -> PoolingAllocationConfig {
     pool
 }
 
-/// Read back from the engine, so that nothing can be set and left out of the fingerprint unseen.
+/// The fingerprint, and with it all that wasmtime holds compiled code to: the processor, how memory is reserved
+/// and guarded.
+fn code_key(engine: &wasmtime::Engine, fingerprint: &Fingerprint) -> Digest {
+    struct Written(Vec<u8>);
+    impl Hasher for Written {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+
+        /// Not asked for: what was written is digested instead.
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut written = Written(fingerprint.hex().into_bytes());
+    engine.precompile_compatibility_hash().hash(&mut written);
+    Digest::of(written.0)
+}
+
+/// Read back from the engine where it can be. Left out is what changes the speed alone: how memory is reserved,
+/// guarded, pooled and reset; and the backstop, which never makes a decision.
 fn settings(engine: &wasmtime::Engine) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn fmt::Debug| {
@@ -238,37 +289,9 @@ fn settings(engine: &wasmtime::Engine) -> String {
     line("inlining", &engine.get_compiler_inlining());
     line("concurrency_support", &engine.get_concurrency_support());
     line("consume_fuel", &engine.get_consume_fuel());
-    line("epoch_interruption", &engine.get_epoch_interruption());
     line("max_wasm_stack", &engine.get_max_wasm_stack());
-    line("memory_reservation", &engine.get_memory_reservation());
-    line("memory_guard_size", &engine.get_memory_guard_size());
-    line("memory_init_cow", &engine.get_memory_init_cow());
-    if let Some(pool) = engine.get_pooling_config() {
-        line("pool.max_memory_size", &pool.get_max_memory_size());
-        line("pool.table_elements", &pool.get_table_elements());
-        line(
-            "pool.max_core_instances_per_component",
-            &pool.get_max_core_instances_per_component(),
-        );
-        line(
-            "pool.max_memories_per_component",
-            &pool.get_max_memories_per_component(),
-        );
-        line(
-            "pool.max_tables_per_component",
-            &pool.get_max_tables_per_component(),
-        );
-        line(
-            "pool.total_component_instances",
-            &pool.get_total_component_instances(),
-        );
-        line(
-            "pool.memory_keep_resident",
-            &pool.get_memory_keep_resident(),
-        );
-        line("pool.table_keep_resident", &pool.get_table_keep_resident());
-        line("pool.pagemap_scan", &pool.get_pagemap_scan());
-    }
+    line("max_memory", &MAX_MEMORY);
+    line("max_table", &MAX_TABLE);
     text
 }
 
@@ -325,9 +348,20 @@ mod tests {
     }
 
     #[test]
-    fn two_engines_have_one_fingerprint() {
+    fn compiled_code_is_shared_by_equal_engines_alone() {
+        let engine = Engine::new().unwrap();
+        assert_eq!(engine.code_key(), Engine::new().unwrap().code_key());
+        assert_ne!(engine.code_key(), engine.fingerprint().0);
+    }
+
+    #[test]
+    fn two_engines_have_one_fingerprint_wherever_their_memory_comes_from() {
         let engine = Engine::new().unwrap();
         assert_eq!(engine.fingerprint(), Engine::new().unwrap().fingerprint());
+        assert_eq!(
+            engine.fingerprint(),
+            Engine::with(Allocation::OnDemand).unwrap().fingerprint()
+        );
         assert!(
             engine
                 .settings()

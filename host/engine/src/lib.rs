@@ -34,6 +34,7 @@ mod retired;
 mod scope;
 mod shape;
 pub mod signature;
+mod slim;
 pub mod whatif;
 
 pub use ask::{AskError, Asked};
@@ -42,7 +43,7 @@ pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
 pub use contract::{ABI, ABIS, Family, UnknownWordError, gate, role_matrix, types};
 pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
-pub use engine::{Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
+pub use engine::{Allocation, Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
 pub use lock::{Lock, LockError, Mode, OverrideError, Pin};
 pub use metadata::{Metadata, is_name};
 pub use module::{Evaluation, Module, Outcome, TrapCode};

@@ -195,7 +195,8 @@ impl Module {
             exports,
         };
         module.check_types().map_err(unusable)?;
-        let described = module.run::<(), Vec<RuleDoc>>(&describe, (), FUEL);
+        let described =
+            module.run::<(), Vec<RuleDoc>>(|store| module.instantiate(store, &describe), (), FUEL);
         module.rules = described.ruling.ok_or_else(|| {
             unusable(format!(
                 "`describe` ended as {}: {}",
@@ -281,7 +282,13 @@ impl Module {
     pub fn evaluate<Q: Question>(&self, facts: &Q) -> Evaluation<Q::Ruling> {
         match self.exports.get(Q::INDEX) {
             Some(Some(export)) if Q::FAMILY == self.pin.family => {
-                let run = || self.run::<(&Q,), Q::Ruling>(export, (facts,), FUEL);
+                let run = || {
+                    self.run::<(&Q,), Q::Ruling>(
+                        |store| self.instantiate_checked::<Q>(store, export),
+                        (facts,),
+                        FUEL,
+                    )
+                };
                 let failed =
                     |evaluation: &Evaluation<Q::Ruling>| evaluation.outcome == Outcome::EngineError;
                 let first = run();
@@ -303,15 +310,20 @@ impl Module {
         }
     }
 
-    /// A call of one export in a fresh instance.
-    fn run<P, R>(&self, export: &ComponentExportIndex, params: P, budget: u64) -> Evaluation<R>
+    /// A call of one function in a fresh instance.
+    fn run<P, R>(
+        &self,
+        instantiate: impl FnOnce(&mut Store<()>) -> wasmtime::Result<TypedFunc<P, (R,)>>,
+        params: P,
+        budget: u64,
+    ) -> Evaluation<R>
     where
         P: ComponentNamedList + Lower,
         R: Lift + 'static,
         (R,): ComponentNamedList + Lift,
     {
         let mut store = self.engine.store();
-        let function = match self.instantiate::<P, R>(&mut store, export) {
+        let function = match instantiate(&mut store) {
             Ok(function) => function,
             Err(error) => return Evaluation::failed(format!("{error:#}")),
         };
@@ -342,7 +354,8 @@ impl Module {
         }
     }
 
-    /// A fresh instance, and one of its functions.
+    /// A fresh instance, and one of its functions, whose types are compared with the contract's: that walks
+    /// every name of every type, and so happens once, when the module is loaded.
     fn instantiate<P, R>(
         &self,
         store: &mut Store<()>,
@@ -354,6 +367,24 @@ impl Module {
     {
         let instance: Instance = self.pre.instantiate(&mut *store)?;
         let function = instance.get_typed_func::<P, (R,)>(&mut *store, export)?;
+        Ok(function)
+    }
+
+    /// As [`Module::instantiate`], of a function whose types were compared when the module was loaded.
+    fn instantiate_checked<'a, Q: Question>(
+        &self,
+        store: &mut Store<()>,
+        export: &ComponentExportIndex,
+    ) -> wasmtime::Result<TypedFunc<(&'a Q,), (Q::Ruling,)>> {
+        let instance: Instance = self.pre.instantiate(&mut *store)?;
+        let function = instance
+            .get_func(&mut *store, export)
+            .ok_or_else(|| wasmtime::Error::msg(format!("`{}` is missing", Q::FUNCTION)))?;
+        // SAFETY: the function must have exactly these types. `evaluate` hands in the export at `Q::INDEX` of a
+        // module of `Q::FAMILY`, and no module exists for which `check_types` has not compared the types of
+        // that very export, of the same component, with these very types.
+        #[allow(unsafe_code)]
+        let function = unsafe { TypedFunc::new_unchecked(function) };
         Ok(function)
     }
 
@@ -478,7 +509,11 @@ mod tests {
         let export = module.exports[<WeighFacts as Question>::INDEX]
             .as_ref()
             .unwrap();
-        let ended = module.run::<(&WeighFacts,), Weight>(export, (&facts,), u64::MAX);
+        let ended = module.run::<(&WeighFacts,), Weight>(
+            |store| module.instantiate(store, export),
+            (&facts,),
+            u64::MAX,
+        );
         assert_eq!(
             (ended.outcome, ended.replayable),
             (Outcome::EngineError, false)

@@ -159,6 +159,21 @@ fn nothing_survives_a_call() {
 }
 
 #[test]
+fn nothing_survives_in_memory_that_a_call_grew_by() {
+    let module = gate_module(&Engine::new().unwrap(), "growing-memory");
+    for _ in 0..200 {
+        let answer = module.evaluate(&WeighFacts {
+            influence_permille: 0,
+        });
+        assert_eq!(
+            answer.ruling.unwrap().permille,
+            1000,
+            "it grew, and found zeros"
+        );
+    }
+}
+
+#[test]
 fn threads_share_the_policies_and_a_failing_call_harms_none_of_them() {
     let policies = policies();
     let failing = gate_module(policies.engine(), "trapping");

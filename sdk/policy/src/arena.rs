@@ -1,7 +1,6 @@
 //! The memory of one call: a byte range, handed out from its start and never taken back.
 //!
-//! An instance answers one call and is thrown away with everything in it, so there is nothing to free and
-//! nothing to grow. The arena counts addresses and never touches them; `guest.rs` makes pointers of them.
+//! An instance answers one call and is thrown away with everything in it, so there is nothing to free. The arena counts addresses and never touches them; `guest.rs` makes pointers of them.
 
 use core::alloc::Layout;
 use core::num::NonZeroUsize;
@@ -25,6 +24,11 @@ impl Arena {
         let block = NonZeroUsize::new(start)?;
         self.next = self.end_of(start, layout.size())?;
         Some(block)
+    }
+
+    /// Moves the end: the memory has grown by so many bytes.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.end = self.end.saturating_add(bytes);
     }
 
     /// Makes a block longer where it stands: only the newest block can, and only within the range.
@@ -93,6 +97,18 @@ mod tests {
         assert!(arena.extend(second, 8, 56));
         assert!(!arena.extend(second, 56, 57), "past the end");
         assert_eq!(allocate(&mut arena, 1, 1), None);
+    }
+
+    #[test]
+    fn a_grown_arena_goes_on_where_it_was() {
+        let mut arena = Arena::new(8, 16);
+        assert_eq!(allocate(&mut arena, 4, 1), Some(8));
+        assert_eq!(allocate(&mut arena, 8, 1), None);
+        arena.grow(4);
+        assert_eq!(allocate(&mut arena, 8, 1), Some(12));
+        assert_eq!(allocate(&mut arena, 1, 1), None);
+        arena.grow(usize::MAX);
+        assert_eq!(allocate(&mut arena, 1, 1), Some(20));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use core::ptr;
 
 use crate::arena::Arena;
 
+/// A page of linear memory.
 const PAGE: usize = 65_536;
 
 #[global_allocator]
@@ -20,6 +21,9 @@ struct Memory(UnsafeCell<Option<Arena>>);
 // SAFETY: a module has one thread: the load-time check refuses the threads proposal.
 #[allow(unsafe_code)]
 unsafe impl Sync for Memory {}
+
+/// What one growth asks for beyond what is needed, so that a long list makes the memory grow a few times only.
+const SPARE: usize = 64 << 10;
 
 impl Memory {
     #[allow(unsafe_code)]
@@ -38,6 +42,26 @@ impl Memory {
             )
         }))
     }
+
+    /// More memory, for a list that is longer than the ordinary ruling needs. Without it the request fails.
+    #[cold]
+    fn grow(&self, bytes: usize) -> bool {
+        let grow = |bytes: usize| {
+            let pages = bytes.div_ceil(PAGE);
+            (wasm32::memory_grow::<0>(pages) != usize::MAX).then(|| pages * PAGE)
+        };
+        let grown = bytes
+            .checked_add(SPARE)
+            .and_then(grow)
+            .or_else(|| grow(bytes));
+        match grown {
+            Some(more) => {
+                self.with(|arena| arena.grow(more));
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 // SAFETY: `Arena` hands out aligned blocks that do not overlap, lie inside the linear memory and above
@@ -45,13 +69,19 @@ impl Memory {
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match self.with(|arena| arena.allocate(layout)) {
+        let block = self.with(|arena| arena.allocate(layout)).or_else(|| {
+            // Enough for the block wherever the arena ends now.
+            let bytes = layout.size().checked_add(layout.align())?;
+            self.grow(bytes)
+                .then(|| self.with(|arena| arena.allocate(layout)))?
+        });
+        match block {
             Some(address) => ptr::with_exposed_provenance_mut(address.get()),
             None => wasm32::unreachable(),
         }
     }
 
-    /// Linear memory starts as zeros, and no byte is handed out twice.
+    /// Linear memory starts as zeros, grown or not, and no byte is handed out twice.
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is the same.
         unsafe { self.alloc(layout) }

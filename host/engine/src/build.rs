@@ -137,14 +137,21 @@ pub struct Built {
 /// # Errors
 /// When the core module does not hold the component type that `export!` embeds, or does not match it.
 pub fn componentize(core_wasm: &[u8], metadata: &Metadata) -> Result<Vec<u8>, BuildError> {
+    let core_wasm = slim(core_wasm).map_err(|message| BuildError::Encode {
+        module: metadata.name.clone(),
+        message,
+    })?;
+    encode(&core_wasm, metadata)
+}
+
+fn encode(core_wasm: &[u8], metadata: &Metadata) -> Result<Vec<u8>, BuildError> {
     let wrong = |message: String| BuildError::Encode {
         module: metadata.name.clone(),
         message,
     };
-    let core_wasm = slim(core_wasm).map_err(wrong)?;
     let component = ComponentEncoder::default()
         .validate(true)
-        .module(&core_wasm)
+        .module(core_wasm)
         .and_then(|encoder| encoder.encode())
         .map_err(|error| wrong(format!("{error:#}")))?;
     metadata
@@ -193,7 +200,7 @@ pub fn componentize_for(
         false,
     )
     .map_err(|error| wrong(format!("{error:#}")))?;
-    componentize(&core, metadata)
+    encode(&core, metadata)
 }
 
 /// Whether `bytes` hold `name`. An export's name stands in a module as it is.

@@ -288,9 +288,11 @@ fn the_key_of_the_cache_is_its_owner_s_alone() {
 fn a_module_of_an_older_contract_answers_what_its_contract_asks() {
     let policies = load(&repository()).unwrap();
     let older = policies
-        .modules()
+        .lock()
+        .pins()
         .iter()
-        .find(|module| module.name() == "role-matrix" && module.version() == "1.0.1")
+        .find(|pin| pin.name == "role-matrix" && pin.version == "1.0.1")
+        .and_then(|pin| policies.by_digest(&pin.digest))
         .unwrap();
     assert_eq!(older.abi(), "gotong:policy@1.0.0");
     assert!(gotong_engine::ABIS.contains(&older.abi()) && older.abi() != gotong_engine::ABI);

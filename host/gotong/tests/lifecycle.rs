@@ -395,6 +395,30 @@ async fn a_shadow_is_asked_as_often_as_is_set_and_told_of_to_auditors_alone() {
 }
 
 #[tokio::test]
+async fn a_read_is_counted_and_leaves_no_row() {
+    let policies = Policies::copy();
+    // The role matrix of before, beside the one of now.
+    let lock = policies.0.path().join("policies.lock");
+    let text = std::fs::read_to_string(&lock).unwrap();
+    let (head, entry) = text.split_once("name = \"role-matrix\"").unwrap();
+    let entry = entry.replacen("mode = \"retired\"", "mode = \"shadow\"", 1);
+    std::fs::write(&lock, format!("{head}name = \"role-matrix\"{entry}")).unwrap();
+    let host = policies.setup().start();
+    let entity = host.seed("tuntaskan").await;
+    let evaluated = |page: &Value| page["shadows"][0]["evaluated"].as_u64().unwrap();
+    let before = shadows(&host, "").await;
+    let rows = decisions(&host).await.len();
+    host.get("wati", &format!("/v1/entities/{entity}"))
+        .await
+        .ok();
+    let after = shadows(&host, "").await;
+    // The read itself, and two audits of the audit route.
+    assert!(evaluated(&after) > evaluated(&before), "{after}");
+    assert_eq!(decisions(&host).await.len(), rows);
+    assert_eq!(after["differences"], before["differences"]);
+}
+
+#[tokio::test]
 async fn what_the_host_cannot_carry_out_is_refused() {
     for (fixture, code) in [
         ("obliging-plan", "policy_obligation_unknown"),

@@ -250,6 +250,24 @@ pub fn package_at(folder: &Path) -> Result<Package, BuildError> {
         .ok_or(BuildError::NoPolicy(folder))
 }
 
+/// The policy crate of the module `name`, or the cargo package of that name.
+///
+/// # Errors
+/// When the workspace has none, or cargo cannot read it.
+pub fn package_named(workspace: &Path, name: &str) -> Result<Package, BuildError> {
+    let mut packages = packages(workspace)?;
+    let place = packages
+        .iter()
+        .position(|package| package.name == name || package.package == name);
+    match place {
+        Some(place) => Ok(packages.swap_remove(place)),
+        None => Err(BuildError::Unknown {
+            name: name.to_owned(),
+            known: packages.into_iter().map(|package| package.name).collect(),
+        }),
+    }
+}
+
 /// Builds the policy module `name`, or the one of the cargo package of that name.
 ///
 /// Cargo's own progress goes to stderr.
@@ -257,18 +275,7 @@ pub fn package_at(folder: &Path) -> Result<Package, BuildError> {
 /// # Errors
 /// When the toolchain is incomplete, the crate does not compile, or the module fails the check.
 pub fn build(workspace: &Path, name: &str) -> Result<Built, BuildError> {
-    let packages = packages(workspace)?;
-    let Some(package) = packages
-        .iter()
-        .find(|package| package.name == name || package.package == name)
-    else {
-        let known = packages.into_iter().map(|package| package.name).collect();
-        return Err(BuildError::Unknown {
-            name: name.to_owned(),
-            known,
-        });
-    };
-    build_package(package)
+    build_package(&package_named(workspace, name)?)
 }
 
 /// Builds the module of a policy crate.

@@ -5,13 +5,15 @@ use gotong_engine::build::{self, Built};
 use gotong_engine::pin;
 
 use crate::folder::Policies;
-use crate::given::line;
+use crate::given::{self, line};
 use crate::{Outcome, ToolError};
 
 /// The arguments of `policy build`.
 #[derive(Debug, Args)]
 pub struct Build {
-    /// Modules; none: every policy of the workspace
+    /// Modules of the workspace around the policies folder, or folders of policy crates; none: every policy of the
+    /// workspace
+    #[arg(value_name = "NAME|DIR")]
     names: Vec<String>,
     /// Fail unless every built module is the pinned one, byte for byte
     #[arg(long)]
@@ -23,19 +25,18 @@ pub struct Build {
 impl Build {
     /// Says for each module whether it is what is pinned.
     pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
-        let workspace = self.policies.workspace()?;
         let lock = pin::read_lock(&self.policies.open()?)?;
-        let names = if self.names.is_empty() {
-            build::packages(&workspace)?
-                .into_iter()
-                .map(|package| package.name)
-                .collect()
+        let packages = if self.names.is_empty() {
+            build::packages(&self.policies.workspace()?)?
         } else {
-            self.names.clone()
+            let names = self.names.iter();
+            names
+                .map(|name| given::package(name, &self.policies))
+                .collect::<Result<_, _>>()?
         };
         let mut unlike = Vec::new();
-        for name in &names {
-            let Built { checked, .. } = build::build(&workspace, name)?;
+        for package in &packages {
+            let Built { checked, .. } = build::build_package(package)?;
             let says = &checked.metadata;
             let as_pinned = lock
                 .pin(&says.name, &says.version)

@@ -74,7 +74,12 @@ impl Case {
 /// Every case of a policy crate, by file name and then in the order of the file. Files with another extension are
 /// left alone.
 pub(crate) fn read(family: Family, crate_folder: &Path) -> Result<Vec<Case>, CaseError> {
+    // As short as it can be said: it stands in every message.
     let folder = crate_folder.join(FOLDER);
+    let folder = match std::env::current_dir() {
+        Ok(here) => folder.strip_prefix(here).unwrap_or(&folder).to_owned(),
+        Err(_) => folder,
+    };
     let unreadable = |source| CaseError::Read {
         path: folder.clone(),
         source,

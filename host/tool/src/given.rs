@@ -1,8 +1,13 @@
-//! A module as a command line gives it.
+//! A module, or the crate of one, as a command line gives it.
 
 use std::path::{Path, PathBuf};
 
-use gotong_engine::{CheckError, Checked, check};
+use gotong_engine::build::{self, Package};
+use gotong_engine::{CheckError, Checked, Engine, LoadError, Module, check, pin};
+
+use crate::ToolError;
+use crate::folder::Policies;
+use crate::module::Named;
 
 /// A module that was read and passed the check.
 pub(crate) struct Given {
@@ -20,6 +25,61 @@ pub(crate) enum GivenError {
     },
     #[error("`{}` fails the load-time check", file.display())]
     Check { file: PathBuf, source: CheckError },
+    #[error("`{given}` is neither a file nor a module that `{}` pins: known are {known}", folder.display())]
+    Unknown {
+        given: String,
+        folder: PathBuf,
+        known: String,
+    },
+}
+
+impl Given {
+    /// The module, ready to be asked.
+    pub(crate) fn load(&self, engine: &Engine) -> Result<Module, LoadError> {
+        Module::from_bytes(engine, &self.bytes)
+    }
+}
+
+/// The module in a file, or a pinned one: `NAME@VERSION`, or `NAME` for the version that decides, else the newest.
+pub(crate) fn file_or_pin(given: &str, policies: &Policies) -> Result<Given, ToolError> {
+    let path = Path::new(given);
+    // What looks like a path is one, so that a missing file is told as such.
+    if path.exists() || path.extension().is_some_and(|end| end == "wasm") || given.contains('/') {
+        return Ok(file(path)?);
+    }
+    let lock = pin::read_lock(&policies.open()?)?;
+    let pins = lock.pins();
+    let found = match given.parse::<Named>() {
+        Ok(named) => lock.pin(&named.name, &named.version),
+        Err(_) => {
+            let of_name = || pins.iter().filter(|pin| pin.name == given);
+            of_name()
+                .find(|pin| pin.mode == gotong_engine::Mode::Active)
+                .or_else(|| of_name().next_back())
+        }
+    };
+    let Some(pin) = found else {
+        let known: Vec<String> = pins
+            .iter()
+            .map(|pin| format!("{}@{}", pin.name, pin.version))
+            .collect();
+        return Err(GivenError::Unknown {
+            given: given.to_owned(),
+            folder: policies.folder.clone(),
+            known: known.join(", "),
+        }
+        .into());
+    };
+    Ok(file(&policies.folder.join(&pin.file))?)
+}
+
+/// The policy crate in a folder, or the one of a module's name in the workspace around the policies.
+pub(crate) fn package(given: &str, policies: &Policies) -> Result<Package, ToolError> {
+    let folder = Path::new(given);
+    if folder.is_dir() {
+        return Ok(build::package_at(folder)?);
+    }
+    Ok(build::package_named(&policies.workspace()?, given)?)
 }
 
 /// The module in a file.

@@ -1,18 +1,20 @@
 //! `policy inspect`: what a module is.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use gotong_engine::{Engine, Module};
+use gotong_engine::Engine;
 
+use crate::folder::Policies;
 use crate::given;
 use crate::{Outcome, ToolError};
 
 /// The arguments of `policy inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A module
-    file: PathBuf,
+    /// A module: a file, or `NAME` or `NAME@VERSION` of a pinned one
+    #[arg(value_name = "FILE|NAME")]
+    module: String,
+    #[command(flatten)]
+    policies: Policies,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -20,9 +22,9 @@ pub struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
-        let given = given::file(&self.file)?;
+        let given = given::file_or_pin(&self.module, &self.policies)?;
         let checked = &given.checked;
-        let module = Module::from_bytes(&Engine::new()?, &given.bytes)?;
+        let module = given.load(&Engine::new()?)?;
         if self.json {
             let object =
                 serde_json::json!({ "module": checked, "imports": [], "rules": module.rules() });

@@ -17,6 +17,7 @@ mod given;
 mod inspect;
 mod module;
 mod native;
+mod new;
 mod pin;
 mod scope;
 mod sign;
@@ -29,6 +30,8 @@ use clap::Subcommand;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
+    /// Write a policy crate that builds and passes at once
+    New(new::New),
     /// Run a policy's case files against its module in the real engine, and hold it against its source
     Test(test::Test),
     /// Build policy modules from their sources, check them, and compare them with the pins
@@ -89,6 +92,7 @@ impl PolicyCommand {
     /// When it could not run; nothing has been written then.
     pub fn run(&self) -> Result<Outcome, ToolError> {
         match self {
+            Self::New(new) => new.run(),
             Self::Test(test) => test.run(),
             Self::Build(build) => build.run(),
             Self::Pin(pin) => pin.run(),

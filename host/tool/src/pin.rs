@@ -5,15 +5,15 @@ use gotong_engine::pin::Pinned;
 use gotong_engine::{Mode, build, pin};
 
 use crate::folder::Policies;
-use crate::given::line;
+use crate::given::{self, line};
 use crate::module::{displaced, tell_unsigned};
 use crate::{Outcome, ToolError};
 
 /// The arguments of `policy pin`.
 #[derive(Debug, Args)]
 pub struct Pin {
-    /// Modules
-    #[arg(required = true)]
+    /// Modules of the workspace around the policies folder, or folders of policy crates
+    #[arg(value_name = "NAME|DIR", required = true)]
     names: Vec<String>,
     /// What a new version is for
     #[arg(
@@ -50,10 +50,9 @@ impl From<NewMode> for Mode {
 
 impl Pin {
     pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
-        let workspace = self.policies.workspace()?;
         let dir = self.policies.open()?;
         for name in &self.names {
-            let built = build::build(&workspace, name)?;
+            let built = build::build_package(&given::package(name, &self.policies)?)?;
             let pinned = pin::pin_as(&dir, &built.bytes, self.mode.into())?;
             println!(
                 "{}, {}",

@@ -1,7 +1,6 @@
 //! `policy test`: the case files against the built module, and the module against its source.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use clap::Args;
 use gotong_engine::build::{self, Package};
@@ -10,21 +9,25 @@ use serde_json::{Value, json};
 
 use crate::cases::{self, Case};
 use crate::expect::{rules_of, unlike};
+use crate::folder::Policies;
+use crate::given;
 use crate::native::{Answer, Native};
 use crate::{Outcome, ToolError};
 
 /// The arguments of `policy test`.
 #[derive(Debug, Args)]
 pub struct Test {
-    /// Folders of policy crates
-    #[arg(value_name = "DIR", required = true)]
-    folders: Vec<PathBuf>,
+    /// Folders of policy crates, or modules of the workspace around the policies folder
+    #[arg(value_name = "DIR|NAME", required = true)]
+    names: Vec<String>,
     /// Fail when a rule is reached by no case
     #[arg(long)]
     require_coverage: bool,
     /// One JSON object a policy instead of text
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    policies: Policies,
 }
 
 /// What the cases of one policy showed.
@@ -51,9 +54,9 @@ impl Test {
     pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
         // All are looked at before the first is built.
         let mut policies = Vec::new();
-        for folder in &self.folders {
-            let package = build::package_at(folder)?;
-            let cases = cases::read(package.family, folder)?;
+        for name in &self.names {
+            let package = given::package(name, &self.policies)?;
+            let cases = cases::read(package.family, &package.folder)?;
             policies.push((package, cases));
         }
         let engine = Engine::new()?;

@@ -1,5 +1,7 @@
 //! A question as JSON, for tools that know its type only by name.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::contract::{self, Family};
@@ -54,6 +56,58 @@ impl Module {
     }
 }
 
+impl Module {
+    /// How long an evaluation takes, `times` times over: from typed facts to a typed ruling, in a fresh instance each.
+    ///
+    /// # Errors
+    /// As [`Module::ask`].
+    pub fn time(
+        &self,
+        function: &str,
+        facts: &Value,
+        times: usize,
+    ) -> Result<Vec<Duration>, AskError> {
+        let time = Time {
+            module: self,
+            facts,
+            times,
+        };
+        contract::visit(self.family(), function, time).ok_or_else(|| AskError::Function {
+            family: self.family(),
+            function: function.to_owned(),
+        })?
+    }
+}
+
+struct Time<'a> {
+    module: &'a Module,
+    facts: &'a Value,
+    times: usize,
+}
+
+impl Visitor for Time<'_> {
+    type Output = Result<Vec<Duration>, AskError>;
+
+    fn visit<Q: Question>(self) -> Self::Output {
+        let facts: Q = facts(self.facts)?;
+        let one = |_| {
+            let begun = Instant::now();
+            let evaluation = self.module.evaluate(&facts);
+            let taken = begun.elapsed();
+            drop(evaluation);
+            taken
+        };
+        Ok((0..self.times).map(one).collect())
+    }
+}
+
+fn facts<Q: Question>(facts: &Value) -> Result<Q, AskError> {
+    serde_path_to_error::deserialize(facts).map_err(|error| AskError::Facts {
+        at: error.path().to_string(),
+        message: error.inner().to_string(),
+    })
+}
+
 struct Ask<'a> {
     module: &'a Module,
     facts: &'a Value,
@@ -63,11 +117,7 @@ impl Visitor for Ask<'_> {
     type Output = Result<Asked, AskError>;
 
     fn visit<Q: Question>(self) -> Self::Output {
-        let facts: Q =
-            serde_path_to_error::deserialize(self.facts).map_err(|error| AskError::Facts {
-                at: error.path().to_string(),
-                message: error.inner().to_string(),
-            })?;
+        let facts: Q = facts(self.facts)?;
         let (evaluation, record) = self.module.evaluate_and_record(&facts, RecordMode::Active);
         Ok(Asked {
             record,

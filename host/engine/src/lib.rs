@@ -20,6 +20,7 @@ mod check;
 mod contract;
 mod decision;
 mod digest;
+pub mod draw;
 mod engine;
 pub mod lifecycle;
 mod lock;

@@ -63,18 +63,18 @@ fn compare(
     Ok(())
 }
 
-/// Every rule that a ruling names, also those of the rulings in a list.
-pub(crate) fn rules_of(ruling: &Value, each: &mut impl FnMut(&str)) {
-    match ruling {
+/// Every ruling in an answer, with the rule that it names: also those in a list, and inside others.
+pub(crate) fn rulings_of<'a>(answer: &'a Value, each: &mut impl FnMut(&'a str, &'a Value)) {
+    match answer {
         Value::Object(fields) => {
             for (key, value) in fields {
                 match value {
-                    Value::String(rule) if key == "rule" => each(rule),
-                    inner => rules_of(inner, each),
+                    Value::String(rule) if key == "rule" => each(rule, answer),
+                    inner => rulings_of(inner, each),
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| rules_of(item, each)),
+        Value::Array(items) => items.iter().for_each(|item| rulings_of(item, each)),
         _ => {}
     }
 }
@@ -130,7 +130,7 @@ mod tests {
             "[1].rule"
         );
         let mut rules = Vec::new();
-        rules_of(&found, &mut |rule| rules.push(rule.to_owned()));
+        rulings_of(&found, &mut |rule, _| rules.push(rule.to_owned()));
         assert_eq!(rules, ["a", "b", "c"]);
     }
 }

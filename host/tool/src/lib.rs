@@ -8,9 +8,11 @@
 #![deny(missing_docs)]
 
 mod activate;
+mod bench;
 mod build;
 mod cases;
 mod check;
+mod docs;
 mod expect;
 mod folder;
 mod given;
@@ -34,6 +36,10 @@ pub enum PolicyCommand {
     New(new::New),
     /// Run a policy's case files against its module in the real engine, and hold it against its source
     Test(test::Test),
+    /// Measure a module on its cases: times, and fuel against the version that decides now
+    Bench(bench::Bench),
+    /// Write the rules of modules as Markdown, with the cases that show them
+    Docs(docs::Docs),
     /// Build policy modules from their sources, check them, and compare them with the pins
     Build(build::Build),
     /// Build policy modules and pin them: a new version becomes the active one
@@ -94,6 +100,8 @@ impl PolicyCommand {
         match self {
             Self::New(new) => new.run(),
             Self::Test(test) => test.run(),
+            Self::Bench(bench) => bench.run(),
+            Self::Docs(docs) => docs.run(),
             Self::Build(build) => build.run(),
             Self::Pin(pin) => pin.run(),
             Self::Activate(activate) => activate.run(),

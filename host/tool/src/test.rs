@@ -8,7 +8,7 @@ use gotong_engine::{Asked, Engine, Module, Outcome as Ended, TrapCode};
 use serde_json::{Value, json};
 
 use crate::cases::{self, Case};
-use crate::expect::{rules_of, unlike};
+use crate::expect::{rulings_of, unlike};
 use crate::folder::Policies;
 use crate::given;
 use crate::native::{Answer, Native};
@@ -91,7 +91,7 @@ fn report(engine: &Engine, package: &Package, cases: &[Case]) -> Result<Report, 
         match &asked.record.output {
             Some(output) => {
                 let ruling: Value = serde_json::from_str(output)?;
-                rules_of(&ruling, &mut |rule| {
+                rulings_of(&ruling, &mut |rule, _| {
                     reached.insert(rule.to_owned());
                 });
                 for field in unlike(&case.expect, &ruling).map_err(|error| case.wrong(error))? {

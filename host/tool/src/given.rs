@@ -1,9 +1,11 @@
 //! A module, or the crate of one, as a command line gives it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use gotong_engine::build::{self, Package};
-use gotong_engine::{CheckError, Checked, Engine, LoadError, Module, check, pin};
+use gotong_engine::{CheckError, Checked, Engine, LoadError, MAX_SIZE, Module, check, pin};
 
 use crate::ToolError;
 use crate::folder::Policies;
@@ -84,10 +86,14 @@ pub(crate) fn package(given: &str, policies: &Policies) -> Result<Package, ToolE
 
 /// The module in a file.
 pub(crate) fn file(path: &Path) -> Result<Given, GivenError> {
-    let bytes = std::fs::read(path).map_err(|source| GivenError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let mut bytes = Vec::new();
+    // One byte more than a module may have: the check says that it is too large.
+    File::open(path)
+        .and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| GivenError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     let checked = check(&bytes).map_err(|source| GivenError::Check {
         file: path.to_owned(),
         source,

@@ -21,6 +21,7 @@ mod module;
 mod native;
 mod new;
 mod pin;
+pub mod replay;
 mod scope;
 mod sign;
 mod test;
@@ -137,5 +138,15 @@ pub fn one_line(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.join(" ")
+    printable(&lines.join(" "))
+}
+
+/// A text for a terminal: what came from a file must not steer it.
+pub(crate) fn printable(text: &str) -> String {
+    let plain = |letter: char| match letter {
+        '\n' => letter,
+        _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => letter,
+    };
+    text.chars().map(plain).collect()
 }

@@ -2,17 +2,30 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use gotong_policy_tool::PolicyCommand;
+use gotong_policy_tool::replay::ReplayBundle;
 
 /// The tools of a policy author: every command of `gotong policy`, in a binary that builds without a database.
 #[derive(Debug, Parser)]
 #[command(name = "gotong-policy", version)]
 struct Cli {
     #[command(subcommand)]
-    command: PolicyCommand,
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Policy(PolicyCommand),
+    /// Evaluate the decisions of a bundle again, or ask what another module would have decided
+    Replay(ReplayBundle),
 }
 
 fn main() -> ExitCode {
-    gotong_policy_tool::exit("gotong-policy", Cli::parse().command.run())
+    let ended = match Cli::parse().command {
+        Command::Policy(command) => command.run(),
+        Command::Replay(replay) => replay.run(),
+    };
+    gotong_policy_tool::exit("gotong-policy", ended)
 }

@@ -132,3 +132,19 @@ pub enum Problem {
     #[error("there is something behind the trailer")]
     BehindTrailer,
 }
+
+impl Problem {
+    pub(super) fn unreadable(error: &serde_json::Error) -> Self {
+        Self::Unreadable(short(error))
+    }
+}
+
+/// What a parser says, which may quote the line: not all of a long one.
+pub(super) fn short(error: &serde_json::Error) -> String {
+    const LONGEST: usize = 300;
+    let text = error.to_string();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST).chain("…".chars()).collect()
+}

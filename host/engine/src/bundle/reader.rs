@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use super::error::short;
 use super::{
     BundleError, DECISION, Header, Line, MAX_LINE, MAX_MODULE_BYTES, MAX_MODULES, ModuleEntry,
     ModuleLine, Modules, Problem, Trailer, VERSION,
@@ -17,6 +18,9 @@ use crate::check::{self, MAX_SIZE};
 use crate::decision::{Decision, Filter};
 use crate::digest::Digest;
 use crate::replay::{Run, Summary, replay_all};
+
+/// The longest id of a decision, in bytes. A UUID has 36.
+const MAX_ID: usize = 128;
 
 /// A line behind the header.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl RawDecision {
     pub fn parse(&self) -> Result<Decision, BundleError> {
         serde_json::from_slice(row(&self.json)).map_err(|error| BundleError {
             line: self.line,
-            problem: Problem::Unreadable(error.to_string()),
+            problem: Problem::unreadable(&error),
         })
     }
 
@@ -195,7 +199,11 @@ impl<R: BufRead> Reader<R> {
     /// A decision behind the one before it, and behind its module.
     fn place(&mut self, line: &[u8]) -> Result<(), BundleError> {
         let place: Place<'_> = serde_json::from_slice(row(line))
-            .map_err(|error| self.wrong(Problem::Unreadable(error.to_string())))?;
+            .map_err(|error| self.wrong(Problem::unreadable(&error)))?;
+        if place.decision_id.len().max(place.module_digest.len()) > MAX_ID {
+            let why = format!("an id or a digest of more than {MAX_ID} bytes");
+            return Err(self.wrong(Problem::Unreadable(why)));
+        }
         let known = place
             .module_digest
             .parse()
@@ -276,8 +284,7 @@ impl<R: BufRead> Reader<R> {
 
 /// A line that is no decision's.
 fn parse(line: &[u8]) -> Result<Line, Problem> {
-    let parsed: Line =
-        serde_json::from_slice(line).map_err(|error| Problem::Unreadable(error.to_string()))?;
+    let parsed: Line = serde_json::from_slice(line).map_err(|error| Problem::unreadable(&error))?;
     // One bundle, one text: nothing can be hidden in another spelling.
     match serde_json_canonicalizer::to_vec(&parsed) {
         Ok(canonical) if canonical == line => Ok(parsed),
@@ -296,7 +303,7 @@ fn parse_header(line: &[u8]) -> Result<Header, Problem> {
         header: Version,
     }
     let first: First =
-        serde_json::from_slice(line).map_err(|error| Problem::NoHeader(error.to_string()))?;
+        serde_json::from_slice(line).map_err(|error| Problem::NoHeader(short(&error)))?;
     if first.header.bundle_version != VERSION {
         return Err(Problem::Version(first.header.bundle_version));
     }

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::clock::system_now_ms;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
-use crate::rulings::decision::DecisionRow;
+use crate::rulings::decision::{self, DecisionRow};
 use crate::rulings::gate::{TracksByScope, TracksError};
 
 #[derive(Debug, thiserror::Error)]
@@ -229,7 +229,8 @@ fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartErr
             let row: DecisionRow = serde_json::from_str(json).map_err(|error| {
                 unreadable(format!("{} line {}: {error}", file.display(), line + 1))
             })?;
-            holds("golden", &row, row.replay(policies))?;
+            let verdict = decision::replay(row.clone(), policies);
+            holds("golden", &row, verdict)?;
             replayed += 1;
         }
     }
@@ -252,7 +253,8 @@ async fn replay_newest(
                 from: "recorded",
                 verdict: error.to_string(),
             })?;
-        holds("recorded", &row, row.replay(policies))?;
+        let verdict = decision::replay(row.clone(), policies);
+        holds("recorded", &row, verdict)?;
     }
     Ok(replayed)
 }

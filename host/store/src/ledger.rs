@@ -289,7 +289,7 @@ pub(crate) fn stored_decision(mut decision: Value) -> Value {
     decision
 }
 
-fn read_decision(mut row: Value) -> Value {
+pub(crate) fn read_decision(mut row: Value) -> Value {
     rename(&mut row, FUNCTION.1, FUNCTION.0);
     if let Some(row) = row.as_object_mut() {
         row.remove("id");
@@ -309,7 +309,7 @@ fn rename(row: &mut Value, from: &str, to: &str) {
 const BISECTIONS: u32 = 10;
 
 /// The least UUIDv7 of a millisecond (RFC 9562, 5.7).
-fn first_id(at_ms: i64) -> String {
+pub(crate) fn first_id(at_ms: i64) -> String {
     let at_ms = at_ms.max(0);
     format!(
         "{:08x}-{:04x}-7000-8000-000000000000",

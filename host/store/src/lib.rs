@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod commit;
+mod decisions;
 mod error;
 mod jobs;
 mod key;
@@ -27,6 +28,7 @@ mod transaction;
 mod value;
 
 pub use commit::{Commit, EventRow, Job, JobChange, PrivateRow, RowChange, StoredResponse};
+pub use decisions::DecisionQuery;
 pub use error::{CommitError, EngineError, StoreError};
 pub use jobs::{AfterFailure, JobRow, JobState, Jobs};
 pub use key::{IntoParts, Key, KeyRange, Part};

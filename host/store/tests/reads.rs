@@ -5,8 +5,9 @@
 mod common;
 
 use common::{engines, event};
-use gotong_store::{Commit, EventRow, Key, KeyRange, Store, StoreError};
+use gotong_store::{Commit, DecisionQuery, EventRow, Key, KeyRange, Store, StoreError};
 use serde::Deserialize;
+use serde_json::Value;
 
 async fn filled(store: &Store) {
     // `entity:a` is a prefix of the text `entity:aa`, never of its key.
@@ -90,6 +91,102 @@ async fn a_whole_table_is_walked_in_pages() {
             places(store, next).await,
             of("aa", [1]),
             "a bound is a prefix too"
+        );
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_filtered_where_they_are_kept() {
+    for engine in engines().await {
+        let store = &engine.store;
+        let decision = |second: u32, family: &str, entity: &str| {
+            let id = format!(
+                "018bcfe5-{:04x}-7000-8000-00000000000{second}",
+                second * 1_000
+            );
+            let mut row = common::decision(&id);
+            row["family"] = family.into();
+            row["entity_id"] = entity.into();
+            row
+        };
+        let decisions = vec![
+            decision(1, "gate", "e1"),
+            decision(2, "role-matrix", "e1"),
+            decision(3, "gate", "e2"),
+            decision(4, "gate", "e1"),
+        ];
+        store
+            .commit(&Commit {
+                decisions: decisions.clone(),
+                ..Commit::default()
+            })
+            .await
+            .unwrap();
+        let read = async |query: DecisionQuery, limit: usize| {
+            let rows = store.decisions_where(&query, limit).await.unwrap();
+            let place = |row: &Value| decisions.iter().position(|each| each == row).unwrap() + 1;
+            rows.iter().map(place).collect::<Vec<_>>()
+        };
+        let id = |place: usize| {
+            decisions[place - 1]["decision_id"]
+                .as_str()
+                .map(str::to_owned)
+        };
+        let all = DecisionQuery::default;
+        assert_eq!(read(all(), 10).await, [1, 2, 3, 4]);
+        assert_eq!(read(all(), 2).await, [1, 2]);
+        let gate = || DecisionQuery {
+            family: Some("gate".into()),
+            ..all()
+        };
+        assert_eq!(read(gate(), 2).await, [1, 3]);
+        assert_eq!(
+            read(
+                DecisionQuery {
+                    after: id(3),
+                    ..gate()
+                },
+                2
+            )
+            .await,
+            [4]
+        );
+        let both = DecisionQuery {
+            entity_id: Some("e1".into()),
+            ..gate()
+        };
+        assert_eq!(read(both, 10).await, [1, 4]);
+        let hostile = DecisionQuery {
+            family: Some("gate' OR true".into()),
+            ..all()
+        };
+        assert_eq!(read(hostile, 10).await, [0; 0]);
+        // The time in the third one's id.
+        let since_ms = Some(0x018b_cfe5_0000 + 3_000);
+        assert_eq!(read(DecisionQuery { since_ms, ..all() }, 10).await, [3, 4]);
+        assert_eq!(
+            read(
+                DecisionQuery {
+                    since_ms,
+                    after: id(1),
+                    ..all()
+                },
+                10
+            )
+            .await,
+            [3, 4]
+        );
+        assert_eq!(
+            read(
+                DecisionQuery {
+                    since_ms,
+                    after: id(3),
+                    ..all()
+                },
+                10
+            )
+            .await,
+            [4]
         );
     }
 }

@@ -5,6 +5,7 @@
 //! the value lies with its salt in `event_private`, where it can be erased without breaking the chain.
 
 pub mod event;
+pub mod export;
 pub mod routes;
 pub mod source;
 pub mod verify;

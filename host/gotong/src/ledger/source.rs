@@ -1,11 +1,14 @@
 //! Where an auditor reads from: a store, or a running host over HTTP. Paged, so that a ledger of any size
 //! is walked in the memory of one page.
 
-use gotong_store::{EventRow, Head, Key, Store, StoreError};
+use gotong_engine::{Digest, Filter, Pin};
+use gotong_store::{DecisionQuery, EventRow, Head, Key, Store, StoreError};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
 use crate::rulings::decision::DecisionRow;
 use crate::rulings::shadow::{self, routes::ShadowPage};
@@ -48,6 +51,8 @@ pub enum SourceError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("the host's answer to `{0}` is not the module of that digest")]
+    OtherBytes(String),
     #[error("`{0}` is not an address of a host")]
     Address(String),
 }
@@ -78,6 +83,14 @@ impl Host {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<T, SourceError> {
+        let body = self.read(path, query).await?;
+        serde_json::from_slice(&body).map_err(|source| SourceError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    async fn read(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, SourceError> {
         let mut url = self
             .base
             .join(path)
@@ -91,35 +104,58 @@ impl Host {
             .await
             .map_err(SourceError::Unreachable)?;
         let status = response.status();
-        let body = response.text().await.map_err(SourceError::Unreachable)?;
-        if !status.is_success() {
-            return Err(SourceError::Refused {
+        let body = response.bytes().await.map_err(SourceError::Unreachable)?;
+        match status.is_success() {
+            true => Ok(body.into()),
+            false => Err(SourceError::Refused {
                 status: status.as_u16(),
                 path: path.to_owned(),
-                body,
-            });
+                body: String::from_utf8_lossy(&body).into_owned(),
+            }),
         }
-        serde_json::from_str(&body).map_err(|source| SourceError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })
     }
 }
 
 impl Source {
-    pub async fn decisions_after(
+    /// The next decisions that a filter asks for, behind an id; none when there are no more.
+    async fn decisions_after(
         &self,
+        filter: &Filter,
         after: Option<&str>,
     ) -> Result<Vec<DecisionRow>, SourceError> {
+        if let Some(id) = &filter.decision {
+            let rows = match after {
+                None => self.decisions(&[id]).await?,
+                Some(_) => Vec::new(),
+            };
+            return Ok(rows.into_iter().filter(|row| filter.matches(row)).collect());
+        }
         let rows: Vec<Value> = match self {
-            Self::Store(store) => store.decisions_after(after, PAGE).await?,
+            Self::Store(store) => store.decisions_where(&query(filter, after), PAGE).await?,
             Self::Host(host) => {
                 let mut query = vec![("limit", PAGE.to_string())];
                 query.extend(after.map(|id| ("after", id.to_owned())));
+                query.extend(words(filter));
                 host.get("/v1/audit/decisions", &query).await?
             }
         };
         decision_rows(rows)
+    }
+
+    /// Every decision that a filter asks for, page by page. It blocks, so it is walked where that is allowed.
+    pub fn walk<'a>(&'a self, filter: &'a Filter) -> Walk<'a> {
+        Walk {
+            source: self,
+            filter,
+            page: Vec::new().into_iter(),
+            after: None,
+            ended: false,
+        }
+    }
+
+    /// About how large a row is, in bytes.
+    pub fn size_of_row(row: &DecisionRow) -> usize {
+        row.input.len() + row.output.as_ref().map_or(0, String::len) + size_of::<DecisionRow>()
     }
 
     /// Those of some decisions that are there.
@@ -138,6 +174,27 @@ impl Source {
             }
         };
         decision_rows(rows)
+    }
+
+    /// What a running host has pinned. A store has modules beside it, not in it.
+    pub async fn pins(&self) -> Result<Vec<Pin>, SourceError> {
+        match self {
+            Self::Store(_) => Ok(Vec::new()),
+            Self::Host(host) => host.get("/v1/audit/modules", &[]).await,
+        }
+    }
+
+    /// The bytes of a module that a running host has pinned; they are those of its digest.
+    pub async fn module(&self, digest: &Digest) -> Result<Vec<u8>, SourceError> {
+        let path = format!("/v1/audit/modules/{digest}");
+        let bytes = match self {
+            Self::Store(_) => Vec::new(),
+            Self::Host(host) => host.read(&path, &[]).await?,
+        };
+        match Digest::of(&bytes) == *digest {
+            true => Ok(bytes),
+            false => Err(SourceError::OtherBytes(path)),
+        }
     }
 
     /// In the order of streams, and of sequence within each.
@@ -212,6 +269,74 @@ impl Source {
             Self::Host(_) => Ok(Vec::new()),
         }
     }
+}
+
+/// The decisions of a source in the order of their ids. Holds one page.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    source: &'a Source,
+    filter: &'a Filter,
+    page: std::vec::IntoIter<DecisionRow>,
+    after: Option<String>,
+    ended: bool,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Result<DecisionRow, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(row) = self.page.next() {
+            return Some(Ok(row));
+        }
+        if self.ended {
+            return None;
+        }
+        let next = self
+            .source
+            .decisions_after(self.filter, self.after.as_deref());
+        let next = block_in_place(|| Handle::current().block_on(next));
+        match next {
+            Ok(page) => {
+                match page.last() {
+                    Some(last) => self.after = Some(last.decision_id.clone()),
+                    None => self.ended = true,
+                }
+                self.page = page.into_iter();
+                self.page.next().map(Ok)
+            }
+            Err(error) => {
+                self.ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// A filter as the store takes it.
+fn query(filter: &Filter, after: Option<&str>) -> DecisionQuery {
+    DecisionQuery {
+        after: after.map(str::to_owned),
+        since_ms: filter.since_ms,
+        family: filter.family.map(|family| family.to_string()),
+        module_name: filter.module.clone(),
+        module_version: filter.version.clone(),
+        entity_id: filter.entity.clone(),
+        mode: filter.mode.map(|mode| mode.as_str().to_owned()),
+    }
+}
+
+/// A filter as the host's route takes it.
+fn words(filter: &Filter) -> impl Iterator<Item = (&'static str, String)> {
+    [
+        ("family", filter.family.map(|family| family.to_string())),
+        ("module", filter.module.clone()),
+        ("version", filter.version.clone()),
+        ("since_ms", filter.since_ms.map(|since| since.to_string())),
+        ("entity", filter.entity.clone()),
+        ("mode", filter.mode.map(|mode| mode.as_str().to_owned())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
 }
 
 fn decision_rows(rows: Vec<Value>) -> Result<Vec<DecisionRow>, SourceError> {

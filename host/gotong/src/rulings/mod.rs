@@ -5,6 +5,7 @@
 
 pub mod decision;
 pub mod gate;
+pub mod pinned;
 pub mod replay;
 pub mod routes;
 pub mod shadow;
@@ -92,7 +93,7 @@ pub fn ask<Q: Question>(
         policy: module.digest(),
         family: Q::FAMILY,
     });
-    let row = DecisionRow::new(decision_id, record, stream, context);
+    let row = decision::row(decision_id, record, stream, context);
     (given, row)
 }
 

@@ -1,8 +1,12 @@
 //! Reading decisions: one, for whoever may see its entity; all of them, for auditors.
 
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use gotong_engine::{Digest, Family, Pin, RecordMode};
+use gotong_store::DecisionQuery;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,12 +20,15 @@ use crate::http::refused;
 use crate::http::valid::{ValidPath, ValidQuery};
 use crate::ledger::routes::{audit_page_size, authorize_audit};
 use crate::ledger::source::{IDS_AT_ONCE, PAGE};
+use crate::rulings::pinned::{PinnedError, PinnedModules};
 use crate::words::Id;
 
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/decisions/{id}", get(read))
         .route("/audit/decisions", get(page))
+        .route("/audit/modules", get(modules))
+        .route("/audit/modules/{digest}", get(module))
         .merge(super::shadow::routes::routes())
 }
 
@@ -105,6 +112,26 @@ struct After {
     limit: usize,
     /// These instead of a page, separated by commas; those that are not there are left out.
     ids: Option<String>,
+    family: Option<Family>,
+    module: Option<String>,
+    version: Option<String>,
+    since_ms: Option<i64>,
+    entity: Option<String>,
+    mode: Option<RecordMode>,
+}
+
+impl After {
+    fn filter(self) -> DecisionQuery {
+        DecisionQuery {
+            after: self.after,
+            since_ms: self.since_ms,
+            family: self.family.map(|family| family.to_string()),
+            module_name: self.module,
+            module_version: self.version,
+            entity_id: self.entity,
+            mode: self.mode.map(|mode| mode.as_str().to_owned()),
+        }
+    }
 }
 
 fn page_size() -> usize {
@@ -124,10 +151,32 @@ async fn page(
         }
         None => {
             let limit = audit_page_size(query.limit)?;
-            app.store
-                .decisions_after(query.after.as_deref(), limit)
-                .await
+            app.store.decisions_where(&query.filter(), limit).await
         }
     };
     rows.map(Json).map_err(|error| refused(error.into()))
+}
+
+/// What is pinned: the lock's entries.
+async fn modules(State(app): State<App>, context: ReadContext) -> Result<Json<Vec<Pin>>, Problem> {
+    authorize_audit(&app, &context)?;
+    Ok(Json(app.policies.lock().pins().to_vec()))
+}
+
+/// The bytes of a pinned module: what an auditor replays with.
+async fn module(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidPath(digest): ValidPath<Digest>,
+) -> Result<impl IntoResponse, Problem> {
+    authorize_audit(&app, &context)?;
+    let read = || {
+        let pinned = PinnedModules::open(&app.config)?;
+        pinned.pin(&digest).map(|pin| pinned.bytes(pin)).transpose()
+    };
+    let broken = |error: PinnedError| refused(Fault::Broken(error.to_string()).into());
+    match read().map_err(broken)? {
+        Some(bytes) => Ok(([(CONTENT_TYPE, "application/wasm")], bytes)),
+        None => Err(refused(Refusal::NotFound("module"))),
+    }
 }

@@ -16,8 +16,8 @@ use gotong_engine::whatif::{self, Candidate};
 use gotong_engine::{Decision, Engine, ModuleSet, Run, cores, replay_all};
 use serde_json::{Value, json};
 
-pub use bundle::ReplayBundle;
-pub use filters::Filters;
+pub use bundle::{ReplayBundle, Trusted, replay};
+pub use filters::{FilterError, Filters};
 use progress::Progress;
 
 use crate::{Outcome, ToolError, given};

@@ -48,7 +48,7 @@ impl Demo {
 
         driver.say("\nEvery decision again, and every chain:");
         let source = Source::Host(Host::new(&base, driver.token("admin")?)?);
-        let replay = replay_all(&server.app.policies, &source).await?;
+        let replay = replay_all(&server.app.policies, &source)?.tally;
         let ledger = verify(&source).await?;
         driver.say(&format!(
             "  {} decisions replayed: {} match, {} diverged, {} not replayable",

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::decision::DecisionRow;
+use super::decision::{self, DecisionRow};
 use crate::app::App;
 use crate::http::context::CommandContext;
 pub use counts::Shadows;
@@ -108,7 +108,7 @@ impl Observations {
                 Compared::Failed
             } else {
                 let decision_id = Uuid::now_v7().to_string();
-                let theirs = DecisionRow::new(decision_id, record, &row.entity_id, context);
+                let theirs = decision::row(decision_id, record, &row.entity_id, context);
                 let active = Said {
                     outcome: row.outcome.clone(),
                     ..Said::new(Outcome::Ruled, row.output.as_deref())

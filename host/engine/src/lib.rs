@@ -41,7 +41,9 @@ pub mod whatif;
 pub use ask::{AskError, Asked};
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
-pub use contract::{ABI, ABIS, Family, UnknownWordError, gate, role_matrix, types};
+pub use contract::{
+    ABI, ABIS, Family, UnknownWordError, edge_pod, gate, moderation, retention, role_matrix, types,
+};
 pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
 pub use engine::{Allocation, Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};

@@ -19,6 +19,9 @@ wit_bindgen::generate!({
             export gotong:policy/types@1.0.0;
             export gotong:policy/role-matrix@1.0.0;
             export gotong:policy/gate@1.0.0;
+            export gotong:policy/moderation@1.0.0;
+            export gotong:policy/retention@1.0.0;
+            export gotong:policy/edge-pod@1.0.0;
         }
     ",
     path: "../wit/1.0.0",
@@ -41,3 +44,6 @@ macro_rules! component_type {
 
 component_type!(ROLE_MATRIX, "role-matrix-policy");
 component_type!(GATE, "gate-policy");
+component_type!(MODERATION, "moderation-policy");
+component_type!(RETENTION, "retention-policy");
+component_type!(EDGE_POD, "edge-pod-policy");

@@ -46,7 +46,10 @@ extern crate alloc;
 #[cfg(not(target_arch = "wasm32"))]
 extern crate std;
 
+pub mod edge_pod;
 pub mod gate;
+pub mod moderation;
+pub mod retention;
 pub mod role_matrix;
 mod rules;
 
@@ -111,6 +114,30 @@ macro_rules! __answer {
         ) -> ::core::result::Result<$crate::native::Text, $crate::native::NativeError> {
             $crate::native::$family::<$policy>(function, facts)
         }
+    };
+    ($policy:ident as moderation) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::exports::gotong::policy::moderation as family;
+    $crate::__export_gotong_policy_moderation_1_0_0_cabi!($policy with_types_in family);
+            $crate::__embed!("moderation-policy", MODERATION);
+        };
+    };
+    ($policy:ident as retention) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::exports::gotong::policy::retention as family;
+    $crate::__export_gotong_policy_retention_1_0_0_cabi!($policy with_types_in family);
+            $crate::__embed!("retention-policy", RETENTION);
+        };
+    };
+    ($policy:ident as edge_pod) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::exports::gotong::policy::edge_pod as family;
+    $crate::__export_gotong_policy_edge_pod_1_0_0_cabi!($policy with_types_in family);
+            $crate::__embed!("edge-pod-policy", EDGE_POD);
+        };
     };
 }
 

@@ -5,7 +5,7 @@ pub use crate::bindings::exports::gotong::policy::edge_pod::{
     Course, CreditFacts, CreditRuling, Display, DuplicateFacts, DuplicateRuling, DuplicatesFacts,
     Endpoint, Failure, FallbackFacts, FallbackRuling, GamingFacts, GamingRuling, Guest as EdgePod,
     Measure, MediaFacts, MediaManyFacts, MediaRuling, Notice, Obligation, OverridePolicy,
-    Recommendation, Route, Safety, Severity, SiagaFacts, SiagaRuling, Suggestion,
+    Recommendation, Route, Safety, Severity, SiagaFacts, SiagaRuling, Suggestion, Urgency,
 };
 
 impl FallbackRuling {

@@ -8,7 +8,7 @@ pub use crate::bindings::exports::gotong::policy::retention::{
 
 impl Kind {
     /// Every kind, in the order of the contract.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Entity,
         Self::Relation,
         Self::Transition,
@@ -29,6 +29,11 @@ impl Kind {
         Self::ChatMessage,
         Self::ChatDeletedBody,
         Self::IdempotentResponse,
+        Self::MediaFile,
+        Self::ModerationReport,
+        Self::ModelAnswer,
+        Self::OutboxEvent,
+        Self::ReadCursor,
     ];
 }
 

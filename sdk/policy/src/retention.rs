@@ -8,7 +8,7 @@ pub use crate::bindings::exports::gotong::policy::retention::{
 
 impl Kind {
     /// Every kind, in the order of the contract.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Entity,
         Self::Relation,
         Self::Transition,
@@ -34,6 +34,7 @@ impl Kind {
         Self::ModelAnswer,
         Self::OutboxEvent,
         Self::ReadCursor,
+        Self::PrivateField,
     ];
 }
 

@@ -6,7 +6,7 @@ pub use crate::bindings::exports::gotong::policy::moderation::{
     ActFacts, ActRuling, Action, AppealFacts, AppealRuling, AssessFacts, Assessment, Category,
     ExpireFacts, ExpireManyFacts, Expiry, ExpiryRuling, Guest as Moderation, MediaScan, Obligation,
     Parts, ReportFacts, ReportRuling, Response, Severity, Status, Verdict, ViewFacts,
-    ViewManyFacts, ViewRuling, Viewer, Violation, Warning,
+    ViewManyFacts, ViewRuling, Viewer, Violation, Warnings,
 };
 use crate::{Reason, types::Effect};
 
@@ -19,9 +19,9 @@ impl Assessment {
 
     /// Readers see the content behind a warning.
     #[must_use]
-    pub fn published_with(warning: Warning, reason: &'static Reason) -> Self {
+    pub fn published_with(warnings: Warnings, reason: &'static Reason) -> Self {
         Self {
-            warning: Some(warning),
+            warnings,
             ..Self::of(Action::PublishWithWarning, Status::Published, true, reason)
         }
     }
@@ -58,11 +58,12 @@ impl Assessment {
             action,
             status,
             shown,
-            warning: None,
+            warnings: Warnings::empty(),
             reason: reason.code.into(),
             rule: reason.rule.into(),
             obligations: Vec::new(),
             auto_release_minutes: None,
+            time_out_minutes: None,
             review_due_minutes: None,
             appeal_window_hours: 0,
         }
@@ -70,28 +71,73 @@ impl Assessment {
 }
 
 impl ExpiryRuling {
-    /// This is what the end of the time means.
+    /// There is nothing to do; `due_in_minutes` says when there will be, if time alone brings it.
     #[must_use]
-    pub fn of(expiry: Expiry, reason: &'static Reason, obligations: &[Obligation]) -> Self {
+    pub fn nothing(reason: &'static Reason, due_in_minutes: Option<u32>) -> Self {
         Self {
-            expiry,
+            expiry: Expiry::Nothing,
             reason: reason.code.into(),
             rule: reason.rule.into(),
+            obligations: Vec::new(),
+            due_in_minutes,
+            assessment: None,
+        }
+    }
+
+    /// It goes to those who can end it.
+    #[must_use]
+    pub fn escalate(reason: &'static Reason, obligations: &[Obligation]) -> Self {
+        Self {
+            expiry: Expiry::Escalate,
             obligations: obligations.to_vec(),
+            ..Self::nothing(reason, None)
+        }
+    }
+
+    /// Readers see the content from now on, as the assessment says; its reason and obligations are the
+    /// ruling's.
+    #[must_use]
+    pub fn release(assessment: Assessment) -> Self {
+        Self {
+            expiry: Expiry::Release,
+            reason: assessment.reason.clone(),
+            rule: assessment.rule.clone(),
+            obligations: assessment.obligations.clone(),
+            due_in_minutes: None,
+            assessment: Some(assessment),
         }
     }
 }
 
 impl ReportRuling {
-    /// The report counts, and this is what it does.
+    /// The report counts, and does no more than the obligations say.
     #[must_use]
-    pub fn allow(response: Response, reason: &'static Reason, obligations: &[Obligation]) -> Self {
+    pub fn counted(
+        response: Response,
+        reason: &'static Reason,
+        obligations: &[Obligation],
+    ) -> Self {
         Self {
             effect: Effect::Allow,
             response,
             reason: reason.code.into(),
             rule: reason.rule.into(),
             obligations: obligations.to_vec(),
+            assessment: None,
+        }
+    }
+
+    /// The report counts, and the content is left as the assessment says; its reason and obligations are
+    /// the ruling's.
+    #[must_use]
+    pub fn hide(assessment: Assessment) -> Self {
+        Self {
+            effect: Effect::Allow,
+            response: Response::Hide,
+            reason: assessment.reason.clone(),
+            rule: assessment.rule.clone(),
+            obligations: assessment.obligations.clone(),
+            assessment: Some(assessment),
         }
     }
 
@@ -104,6 +150,7 @@ impl ReportRuling {
             reason: reason.code.into(),
             rule: reason.rule.into(),
             obligations: Vec::new(),
+            assessment: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{env, fs};
 use wit_component::StringEncoding;
 use wit_parser::{Interface, PackageId, Resolve, TypeDefKind};
 
-const CONTRACT: &str = "../wit/1.0.0";
+const CONTRACT: &str = "../wit/1.1.0";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONTRACT}");

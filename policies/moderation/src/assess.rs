@@ -1,5 +1,6 @@
 //! What a scan's result means for the content.
 
+use gotong_policy::Reason;
 use gotong_policy::moderation::{
     AssessFacts, Assessment, MediaScan, Obligation, Severity, Warnings,
 };
@@ -14,23 +15,18 @@ use crate::rules::{
     clean, doubt, finding, no_answer, reports, sensitive_media, unsafe_media, unscanned_media,
 };
 
-/// Worst first: the first of these that has an answer decides. What none of them stops is published.
-const WORST_FIRST: [fn(&AssessFacts) -> Option<Assessment>; 7] = [
-    grave_findings,
-    media_unsafe,
-    reported_often,
-    held_findings,
-    without_answer,
-    media_without_answer,
-    in_doubt,
-];
-
-/// What a scan's result means for the content.
+/// What a scan's result means for the content. Worst first: the first of these that has an answer decides, and
+/// what none of them stops is published.
 #[must_use]
 pub fn assess(facts: &AssessFacts) -> Assessment {
-    WORST_FIRST
-        .iter()
-        .find_map(|rule| rule(facts))
+    // Direct calls: a list of functions would cost every instance a table.
+    grave_findings(facts)
+        .or_else(|| media_unsafe(facts))
+        .or_else(|| reported_often(facts))
+        .or_else(|| held_findings(facts))
+        .or_else(|| without_answer(facts))
+        .or_else(|| media_without_answer(facts))
+        .or_else(|| in_doubt(facts))
         .unwrap_or_else(|| published(facts))
 }
 
@@ -170,7 +166,7 @@ pub(crate) fn media_warning(media: MediaScan) -> Warnings {
 }
 
 /// Published, with a warning if there is something to warn of; only that may be appealed.
-pub(crate) fn publish(warnings: Warnings, reason: &'static gotong_policy::Reason) -> Assessment {
+pub(crate) fn publish(warnings: Warnings, reason: &'static Reason) -> Assessment {
     if warnings.is_empty() {
         return Assessment::published(reason);
     }
@@ -187,7 +183,7 @@ const BLOCKED: &[Obligation] = &[
     Obligation::QueueReview,
 ];
 
-fn block(reason: &'static gotong_policy::Reason, urgent: bool) -> Assessment {
+fn block(reason: &'static Reason, urgent: bool) -> Assessment {
     Assessment {
         time_out_minutes: Some(TIME_OUT_MINUTES),
         review_due_minutes: Some(review_due(urgent)),
@@ -197,16 +193,12 @@ fn block(reason: &'static gotong_policy::Reason, urgent: bool) -> Assessment {
 }
 
 /// Not shown until a moderator has looked, and the author knows.
-fn held_for_review(reason: &'static gotong_policy::Reason, urgent: bool) -> Assessment {
+fn held_for_review(reason: &'static Reason, urgent: bool) -> Assessment {
     held(reason, false, urgent).obliging(&[Obligation::QueueReview, Obligation::TellAuthor])
 }
 
 /// Held until a moderator has looked.
-pub(crate) fn held(
-    reason: &'static gotong_policy::Reason,
-    shown: bool,
-    urgent: bool,
-) -> Assessment {
+pub(crate) fn held(reason: &'static Reason, shown: bool, urgent: bool) -> Assessment {
     Assessment {
         time_out_minutes: Some(TIME_OUT_MINUTES),
         review_due_minutes: Some(review_due(urgent)),

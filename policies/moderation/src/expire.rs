@@ -1,5 +1,6 @@
 //! What time does to content that is held or blocked: nothing, release, or the admins are told.
 
+use gotong_policy::Reason;
 use gotong_policy::moderation::{
     Action, Assessment, ExpireFacts, ExpiryRuling, MediaScan, Obligation, Status,
 };
@@ -43,7 +44,7 @@ fn hold(facts: &ExpireFacts) -> ExpiryRuling {
     wait_or_escalate(facts, time_out::hold_escalated)
 }
 
-fn wait_or_escalate(facts: &ExpireFacts, reason: &'static gotong_policy::Reason) -> ExpiryRuling {
+fn wait_or_escalate(facts: &ExpireFacts, reason: &'static Reason) -> ExpiryRuling {
     if facts.escalated {
         return ExpiryRuling::nothing(time_out::escalated_before, None);
     }
@@ -75,7 +76,7 @@ fn is_doubtful(facts: &ExpireFacts) -> bool {
     facts.confidence_permille < DOUBTFUL_PERMILLE && facts.media != MediaScan::Unavailable
 }
 
-fn released(facts: &ExpireFacts, reason: &'static gotong_policy::Reason) -> Assessment {
+fn released(facts: &ExpireFacts, reason: &'static Reason) -> Assessment {
     let mut assessment = publish(media_warning(facts.media), reason);
     assessment.obligations.push(Obligation::TellAuthor);
     if !assessment.warnings.is_empty() {

@@ -20,7 +20,8 @@ mod tests;
 use alloc::vec::Vec;
 
 use gotong_policy::role_matrix::{
-    Action, AuthorizeFacts, PermittedFacts, ProjectFacts, Projection, RoleMatrix, Ruling,
+    Action, AuthorizeFacts, PermittedFacts, ProjectFacts, ProjectManyFacts, Projection, RoleMatrix,
+    Ruling,
 };
 use gotong_policy::types::RuleDoc;
 
@@ -55,6 +56,14 @@ impl RoleMatrix for GotongRoleMatrix {
 
     fn project(facts: ProjectFacts) -> Projection {
         view::project(&facts.standing)
+    }
+
+    fn project_many(facts: ProjectManyFacts) -> Vec<Projection> {
+        facts
+            .items
+            .iter()
+            .map(|facts| view::project(&facts.standing))
+            .collect()
     }
 }
 

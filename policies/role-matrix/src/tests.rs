@@ -7,7 +7,8 @@ use std::vec::Vec;
 
 use gotong_policy::role_matrix::{
     Action::{self, *},
-    AuthorizeFacts, Fields, Nomination, PermittedFacts, ProjectFacts, RoleMatrix, Standing,
+    AuthorizeFacts, Fields, Nomination, PermittedFacts, ProjectFacts, ProjectManyFacts, Projection,
+    RoleMatrix, Standing,
 };
 use gotong_policy::types::{
     Effect,
@@ -443,6 +444,18 @@ fn the_anonymous_read_what_is_open_and_nothing_else() {
             assert_eq!(allowed, action == EntityRead && standing.privacy == Open);
         }
     }
+}
+
+#[test]
+fn a_page_is_answered_in_its_order() {
+    let items: Vec<ProjectFacts> = every_standing()
+        .map(|standing| ProjectFacts { standing })
+        .collect();
+    let many = Policy::project_many(ProjectManyFacts {
+        items: items.clone(),
+    });
+    let each: Vec<Projection> = items.into_iter().map(Policy::project).collect();
+    assert_eq!(many, each);
 }
 
 #[test]

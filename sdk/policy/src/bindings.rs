@@ -16,15 +16,15 @@ wit_bindgen::generate!({
     inline: "
         package gotong:sdk;
         world families {
-            export gotong:policy/types@1.0.0;
-            export gotong:policy/role-matrix@1.0.0;
-            export gotong:policy/gate@1.0.0;
-            export gotong:policy/moderation@1.0.0;
-            export gotong:policy/retention@1.0.0;
-            export gotong:policy/edge-pod@1.0.0;
+            export gotong:policy/types@1.1.0;
+            export gotong:policy/role-matrix@1.1.0;
+            export gotong:policy/gate@1.1.0;
+            export gotong:policy/moderation@1.1.0;
+            export gotong:policy/retention@1.1.0;
+            export gotong:policy/edge-pod@1.1.0;
         }
     ",
-    path: "../wit/1.0.0",
+    path: "../wit/1.1.0",
     world: "families",
     pub_export_macro: true,
     additional_derives: [PartialEq, Eq],

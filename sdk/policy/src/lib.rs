@@ -82,7 +82,7 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::exports::gotong::policy::role_matrix as family;
-    $crate::__export_gotong_policy_role_matrix_1_0_0_cabi!($policy with_types_in family);
+    $crate::__export_gotong_policy_role_matrix_1_1_0_cabi!($policy with_types_in family);
             $crate::__embed!("role-matrix-policy", ROLE_MATRIX);
         };
         $crate::__answer!($policy, role_matrix);
@@ -91,10 +91,37 @@ macro_rules! export {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             use $crate::bindings::exports::gotong::policy::gate as family;
-    $crate::__export_gotong_policy_gate_1_0_0_cabi!($policy with_types_in family);
+    $crate::__export_gotong_policy_gate_1_1_0_cabi!($policy with_types_in family);
             $crate::__embed!("gate-policy", GATE);
         };
         $crate::__answer!($policy, gate);
+    };
+    ($policy:ident as moderation) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::exports::gotong::policy::moderation as family;
+    $crate::__export_gotong_policy_moderation_1_1_0_cabi!($policy with_types_in family);
+            $crate::__embed!("moderation-policy", MODERATION);
+        };
+        $crate::__answer!($policy, moderation);
+    };
+    ($policy:ident as retention) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::exports::gotong::policy::retention as family;
+    $crate::__export_gotong_policy_retention_1_1_0_cabi!($policy with_types_in family);
+            $crate::__embed!("retention-policy", RETENTION);
+        };
+        $crate::__answer!($policy, retention);
+    };
+    ($policy:ident as edge_pod) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::exports::gotong::policy::edge_pod as family;
+    $crate::__export_gotong_policy_edge_pod_1_1_0_cabi!($policy with_types_in family);
+            $crate::__embed!("edge-pod-policy", EDGE_POD);
+        };
+        $crate::__answer!($policy, edge_pod);
     };
 }
 
@@ -115,30 +142,6 @@ macro_rules! __answer {
             $crate::native::$family::<$policy>(function, facts)
         }
     };
-    ($policy:ident as moderation) => {
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            use $crate::bindings::exports::gotong::policy::moderation as family;
-    $crate::__export_gotong_policy_moderation_1_0_0_cabi!($policy with_types_in family);
-            $crate::__embed!("moderation-policy", MODERATION);
-        };
-    };
-    ($policy:ident as retention) => {
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            use $crate::bindings::exports::gotong::policy::retention as family;
-    $crate::__export_gotong_policy_retention_1_0_0_cabi!($policy with_types_in family);
-            $crate::__embed!("retention-policy", RETENTION);
-        };
-    };
-    ($policy:ident as edge_pod) => {
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            use $crate::bindings::exports::gotong::policy::edge_pod as family;
-    $crate::__export_gotong_policy_edge_pod_1_0_0_cabi!($policy with_types_in family);
-            $crate::__embed!("edge-pod-policy", EDGE_POD);
-        };
-    };
 }
 
 /// Puts the component type of one world into the module, where the component encoder looks for it.
@@ -146,7 +149,7 @@ macro_rules! __answer {
 #[macro_export]
 macro_rules! __embed {
     ($world:literal, $component_type:ident) => {
-        #[unsafe(link_section = concat!("component-type:gotong:policy@1.0.0:", $world))]
+        #[unsafe(link_section = concat!("component-type:gotong:policy@1.1.0:", $world))]
         static COMPONENT_TYPE: [u8; $crate::bindings::$component_type.len()] =
             $crate::bindings::$component_type;
     };

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 pub use crate::bindings::exports::gotong::policy::role_matrix::{
     Action, AuthorizeFacts, Fields, Guest as RoleMatrix, Nomination, Obligation, PermittedFacts,
-    ProjectFacts, Projection, Ruling, Standing, ViewingObligation,
+    ProjectFacts, ProjectManyFacts, Projection, Ruling, Standing, ViewingObligation,
 };
 use crate::{Reason, types::Effect};
 

@@ -66,7 +66,9 @@ fn a_policy_that_is_not_there_is_named_beside_those_that_are() {
     let error = build(&workspace(), "oracle").unwrap_err();
     assert!(matches!(error, BuildError::Unknown { .. }));
     assert!(
-        error.to_string().ends_with("known are gate, role-matrix"),
+        error
+            .to_string()
+            .ends_with("known are edge-pod, gate, moderation, retention, role-matrix"),
         "{error}"
     );
 }

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-fast lint policies bench fuzz setup
+.PHONY: help demo test test-fast lint policies guest-c bench fuzz setup
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -14,10 +14,13 @@ test: setup lint ## Everything CI runs: format, lints, the policies rebuilt and 
 	cargo build --locked -p gotong
 	cargo run --locked -p gotong -- migrate --check
 	scripts/verify-policies
+	@if command -v clang >/dev/null && command -v wasm-ld >/dev/null; then cargo run --locked -p gotong-guests; \
+	else echo "clang is not installed: the module in C is tested, and not rebuilt (make guest-c)"; fi
 	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
 
 test-fast: setup ## The tests of the engine, the SDK and the policies: no database is built
-	cargo test --locked -p gotong-engine -p gotong-policy -p gotong-policy-tool -p gotong-role-matrix -p gotong-gate
+	cargo test --locked -p gotong-engine -p gotong-policy -p gotong-policy-tool -p gotong-role-matrix -p gotong-gate \
+		-p gotong-moderation -p gotong-retention -p gotong-edge-pod -p gotong-guests
 
 lint: setup
 	cargo fmt --all --check
@@ -25,7 +28,11 @@ lint: setup
 
 policies: setup ## Build every policy module from source and pin new versions
 	cargo run --locked -p gotong -- policy build
-	cargo run --locked -p gotong -- policy pin role-matrix gate
+	cargo run --locked -p gotong -- policy pin role-matrix gate moderation retention edge-pod
+
+guest-c: setup ## Rebuild the policy module in C and compare it with the committed one; WRITE=1 replaces that
+	@scripts/setup-clang
+	cargo run --locked -p gotong-guests -- $(if $(WRITE),--write)
 
 bench: setup ## Measure: isolated evaluations and their ratio to native calls, and votes over HTTP
 	cargo build --locked --release -p gotong -p gotong-benches

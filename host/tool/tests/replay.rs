@@ -1,0 +1,188 @@
+//! `gotong-policy replay` as an auditor types it: no host, no database, no policies folder.
+
+#![allow(clippy::unwrap_used)] // A test ends where something is not as it says.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use gotong_engine::bundle::{Header, ModuleEntry, VERSION, Writer};
+use gotong_engine::{Decision, Digest, Engine, Filter, check};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn pinned(file: &str) -> PathBuf {
+    root().join("policies/pinned").join(file)
+}
+
+/// The golden decisions of both families, changed by `change`, in a bundle.
+fn bundle(folder: &TempDir, name: &str, change: impl Fn(&mut Decision)) -> String {
+    let mut decisions: Vec<Decision> = Vec::new();
+    for family in ["gate", "role-matrix"] {
+        let file = root().join(format!("fixtures/decisions/{family}.ndjson"));
+        let text = std::fs::read_to_string(file).unwrap();
+        decisions.extend(
+            text.lines()
+                .map(|line| serde_json::from_str::<Decision>(line).unwrap()),
+        );
+    }
+    decisions.sort_by(|a, b| a.decision_id.cmp(&b.decision_id));
+    let header = Header {
+        bundle_version: VERSION,
+        created_at_ms: 1_800_000_000_000,
+        engine: Engine::new().unwrap().fingerprint(),
+        filter: Filter::default(),
+        host: "gotong 0.1.0".into(),
+    };
+    let mut writer = Writer::new(Vec::new(), header).unwrap();
+    for mut decision in decisions {
+        let file = format!("{}@{}.wasm", decision.module_name, decision.module_version);
+        let bytes = std::fs::read(pinned(&file)).unwrap();
+        let checked = check(&bytes).unwrap();
+        let entry = ModuleEntry {
+            abi: checked.abi.clone(),
+            digest: checked.digest,
+            family: checked.metadata.family,
+            mode: None,
+            name: checked.metadata.name,
+            version: checked.metadata.version,
+        };
+        writer.module(entry, Some(&bytes)).unwrap();
+        change(&mut decision);
+        writer.decision(&decision).unwrap();
+    }
+    let file = folder.path().join(name);
+    std::fs::write(&file, writer.finish().unwrap().0).unwrap();
+    file.display().to_string()
+}
+
+/// From where nothing of the project is.
+fn replay(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gotong-policy"))
+        .current_dir(std::env::temp_dir())
+        .arg("replay")
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_bundle_matches_and_a_pipe_sees_no_progress_bar() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = bundle(&folder, "golden.ndjson", |_| {});
+    let output = replay(&["--bundle", &file]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let told = text(&output);
+    for expected in [
+        "sha256:",
+        "written by gotong 0.1.0 at 2027-01-15T08:00:00Z",
+        "29 decisions: 29 match, 0 diverged",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let json = |threads: &str| -> Value {
+        let output = replay(&["--bundle", &file, "--json", "--threads", threads]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert_eq!(json("1"), json("7"));
+    assert_eq!(json("1000")["match"], 29);
+}
+
+#[test]
+fn a_forged_ruling_diverges_and_its_text_does_not_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = bundle(&folder, "forged.ndjson", |row| {
+        let forged = "{\"rule\":\"\u{1b}[2J\u{9b}31m\"}".to_owned();
+        row.output_digest = Some(Digest::of(&forged).to_string());
+        row.output = Some(forged);
+        row.request_id = "\u{7}".into();
+    });
+    let output = replay(&["--bundle", &file]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output);
+    assert!(
+        told.contains("29 decisions: 0 match, 29 diverged"),
+        "{told}"
+    );
+    assert!(told.contains("… and 9 more that do not match"), "{told}");
+    let controls = told
+        .chars()
+        .filter(|letter| letter.is_control() && *letter != '\n');
+    assert_eq!(controls.count(), 0, "{told:?}");
+    // What is forged is no change by a candidate, and yet not passed over.
+    let rules = format!("gate={}", pinned("gate@1.0.1.wasm").display());
+    let output = replay(&["--bundle", &file, "--candidate", &rules]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_candidate_is_told_with_the_words_of_its_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = bundle(&folder, "golden.ndjson", |_| {});
+    let same = format!("gate={}", pinned("gate@1.0.1.wasm").display());
+    let output = replay(&["--bundle", &file, "--candidate", &same]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output).contains("Nothing would have changed."));
+    // A filter that leaves nothing of that name is a mistake, not a candidate that changes nothing.
+    let output = replay(&[
+        "--bundle",
+        &file,
+        "--candidate",
+        &same,
+        "--module",
+        "role-matrix",
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+}
+
+#[test]
+fn what_is_no_bundle_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = bundle(&folder, "golden.ndjson", |_| {});
+    let whole = std::fs::read(&file).unwrap();
+    let other = folder.path().join("other.ndjson");
+    let other_name = other.display().to_string();
+    let mut seventh = whole.clone();
+    let at = whole
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .nth(6)
+        .unwrap()
+        .0;
+    seventh[at - 1] = b'!';
+    let cases: [(&[u8], &str); 6] = [
+        (b"", "line 1"),
+        (b"\0\0\0\0", "line 1"),
+        (&whole[..whole.len() - 1], "it was cut"),
+        (&whole[..4_000], "it was cut"),
+        (&seventh, "line 7"),
+        (&[&whole[..], b"{}\n"].concat(), "behind the trailer"),
+    ];
+    for (bytes, expected) in cases {
+        std::fs::write(&other, bytes).unwrap();
+        let output = replay(&["--bundle", &other_name]);
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{says}");
+        assert!(
+            output.stdout.is_empty() && says.lines().count() == 1,
+            "{says}"
+        );
+        assert!(
+            says.contains(expected) && says.contains("other.ndjson"),
+            "{expected}: {says}"
+        );
+    }
+}

@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-fast lint policies guest-c bench fuzz setup
+POLICIES := $(patsubst %/Cargo.toml,%,$(wildcard policies/*/Cargo.toml))
+
+.PHONY: help demo test test-fast lint policy-tool policies guest-c bench fuzz setup
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -14,6 +16,8 @@ test: setup lint ## Everything CI runs: format, lints, the policies rebuilt and 
 	cargo build --locked -p gotong
 	cargo run --locked -p gotong -- migrate --check
 	scripts/verify-policies
+	cargo run --locked -p gotong -- policy test --require-coverage $(POLICIES)
+	cargo run --locked -p gotong -- policy docs --check
 	@if command -v clang >/dev/null && command -v wasm-ld >/dev/null; then cargo run --locked -p gotong-guests; \
 	else echo "clang is not installed: the module in C is tested, and not rebuilt (make guest-c)"; fi
 	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
@@ -26,9 +30,14 @@ lint: setup
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
+policy-tool: setup ## Build the tools of a policy author, without the database
+	cargo build --locked -p gotong-policy-tool
+	@echo "built: $${CARGO_TARGET_DIR:-target}/debug/gotong-policy"
+
 policies: setup ## Build every policy module from source and pin new versions
 	cargo run --locked -p gotong -- policy build
-	cargo run --locked -p gotong -- policy pin role-matrix gate moderation retention edge-pod
+	cargo run --locked -p gotong -- policy pin $(POLICIES)
+	cargo run --locked -p gotong -- policy docs
 
 guest-c: setup ## Rebuild the policy module in C and compare it with the committed one; WRITE=1 replaces that
 	@scripts/setup-clang

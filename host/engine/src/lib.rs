@@ -38,7 +38,7 @@ pub mod signature;
 mod slim;
 pub mod whatif;
 
-pub use ask::{AskError, Asked};
+pub use ask::{AskError, Asked, check_facts, check_ruling};
 pub use cache::{Cache, CacheError};
 pub use check::{CheckError, Checked, MAX_SIZE, Rule, check};
 pub use contract::{

@@ -116,7 +116,7 @@ impl Bench {
         let is_folder = std::path::Path::new(&self.module).is_dir();
         if is_folder || named(&self.module).is_some() {
             let package = given::package(&self.module, &self.policies)?;
-            let built = build::build_package(&package)?;
+            let built = given::build(&package)?;
             let given = Given {
                 bytes: built.bytes,
                 checked: built.checked,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gotong_engine::Family;
+use gotong_engine::{Family, check_facts, check_ruling};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -139,20 +139,16 @@ fn parse(family: Family, file: &Path, text: &str) -> Result<Vec<Case>, CaseError
         let line = lines.next().unwrap_or(1);
         let written: Written =
             serde_json::from_value(item).map_err(|error| wrong(line, error.to_string()))?;
-        if !family.functions().contains(&written.function.as_str()) {
-            let known = family.functions().join(", ");
-            let function = written.function;
-            return Err(wrong(
-                line,
-                format!("the family {family} has no function `{function}`: known are {known}"),
-            ));
-        }
         let Written {
             name,
             function,
             input,
             expect,
         } = written;
+        check_facts(family, &function, &input)
+            .map_err(|error| wrong(line, format!("input: {error}")))?;
+        check_ruling(family, &function, &expect)
+            .map_err(|error| wrong(line, format!("expect: {error}")))?;
         cases.push(Case {
             file: file.to_owned(),
             line,
@@ -209,12 +205,13 @@ fn lines_of_items(text: &str) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    const WEIGH: &str = r#"{"function": "weigh", "input": {}, "expect": {}}"#;
+    const WEIGH: &str =
+        r#"{"function": "weigh", "input": {"influence_permille": 1}, "expect": {}}"#;
 
     #[test]
     fn a_case_knows_the_line_it_begins_in() {
         let text = format!(
-            "\n[ {WEIGH},\n\n  {{\n\"name\": \"a \\\"{{[\", \"function\": \"weigh\", \"input\": {{\"a\": [1,\n2]}}, \"expect\": {{}}}}, {WEIGH}\n, {WEIGH}]"
+            "\n[ {WEIGH},\n\n  {{\n\"name\": \"a \\\"{{[\", \"function\": \"weigh\", \"input\": {{\"influence_permille\":\n2}}, \"expect\": {{}}}}, {WEIGH}\n, {WEIGH}]"
         );
         let cases = parse(Family::Gate, Path::new("a.json"), &text).unwrap();
         let lines: Vec<_> = cases.iter().map(|case| case.line).collect();
@@ -236,7 +233,15 @@ mod tests {
             ),
             (
                 r#"{"function": "guess", "input": {}, "expect": {}}"#,
-                "line 1: the family gate has no function `guess`: known are plan,",
+                "line 1: input: the family gate has no function `guess`: known are plan,",
+            ),
+            (
+                r#"{"function": "weigh", "input": {"influence": 1}, "expect": {}}"#,
+                "line 1: input: influence: unknown field `influence`",
+            ),
+            (
+                r#"{"function": "weigh", "input": {"influence_permille": 1}, "expect": {"permile": 1}}"#,
+                "line 1: expect: .: unknown field `permile`",
             ),
         ] {
             let error = parse(Family::Gate, Path::new("a.json"), text).unwrap_err();

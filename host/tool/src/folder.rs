@@ -1,6 +1,7 @@
 //! The policies folder, and the workspace around it.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -49,6 +50,28 @@ pub(crate) fn workspace(folder: &Path) -> Result<PathBuf, FolderError> {
         .find(|folder| folder.join("Cargo.lock").is_file())
         .map(Path::to_owned)
         .ok_or(FolderError::NoWorkspace(folder))
+}
+
+/// Brings `Cargo.lock` up to the manifests of the workspace: a new member, a raised version. The versions of
+/// dependencies that are there stay. Without the network when it can.
+pub(crate) fn lock(folder: &Path) -> Result<(), String> {
+    let update = |arguments: &[&str]| {
+        Command::new("cargo")
+            .current_dir(folder)
+            .args(["update", "--workspace", "--quiet"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())
+    };
+    if update(&["--offline"])?.status.success() {
+        return Ok(());
+    }
+    let online = update(&[])?;
+    if online.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&online.stderr).trim().to_owned())
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> FolderError {

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use gotong_engine::build::{self, Package};
+use gotong_engine::build::{self, Built, Package};
 use gotong_engine::{CheckError, Checked, Engine, LoadError, MAX_SIZE, Module, check, pin};
 
 use crate::ToolError;
-use crate::folder::Policies;
+use crate::folder::{Policies, lock};
 use crate::module::Named;
 
 /// A module that was read and passed the check.
@@ -27,6 +27,8 @@ pub(crate) enum GivenError {
     },
     #[error("`{}` fails the load-time check", file.display())]
     Check { file: PathBuf, source: CheckError },
+    #[error("cargo could not lock the dependencies: {0}")]
+    Lock(String),
     #[error("`{given}` is neither a file nor a module that `{}` pins: known are {known}", folder.display())]
     Unknown {
         given: String,
@@ -99,6 +101,12 @@ pub(crate) fn file(path: &Path) -> Result<Given, GivenError> {
         source,
     })?;
     Ok(Given { bytes, checked })
+}
+
+/// Builds a policy. A version that was just raised is not in `Cargo.lock` yet.
+pub(crate) fn build(package: &Package) -> Result<Built, ToolError> {
+    lock(&package.workspace).map_err(GivenError::Lock)?;
+    Ok(build::build_package(package)?)
 }
 
 /// What is said of a module in one line.

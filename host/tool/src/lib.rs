@@ -12,6 +12,7 @@ mod bench;
 mod build;
 mod cases;
 mod check;
+mod diff;
 mod docs;
 mod expect;
 mod folder;
@@ -39,6 +40,8 @@ pub enum PolicyCommand {
     Test(test::Test),
     /// Measure a module on its cases: times, and fuel against the version that decides now
     Bench(bench::Bench),
+    /// Ask two modules the same questions, recorded and generated ones, and say where they differ
+    Diff(diff::Diff),
     /// Write the rules of modules as Markdown, with the cases that show them
     Docs(docs::Docs),
     /// Build policy modules from their sources, check them, and compare them with the pins
@@ -102,6 +105,7 @@ impl PolicyCommand {
             Self::New(new) => new.run(),
             Self::Test(test) => test.run(),
             Self::Bench(bench) => bench.run(),
+            Self::Diff(diff) => diff.run(),
             Self::Docs(docs) => docs.run(),
             Self::Build(build) => build.run(),
             Self::Pin(pin) => pin.run(),

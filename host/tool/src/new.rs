@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use clap::Args;
 use gotong_engine::{Family, is_name};
 
+use crate::folder::lock;
 use crate::{Outcome, ToolError};
 
 /// The arguments of `policy new`.
@@ -143,7 +143,13 @@ impl New {
                 .with_file_name(format!(".{}.new-{}", self.name, std::process::id()));
         let written = self
             .fill(family, template, place, &beside)
-            .and_then(|()| if place.inside { Ok(()) } else { lock(&beside) })
+            .and_then(|()| {
+                if place.inside {
+                    Ok(())
+                } else {
+                    lock(&beside).map_err(NewError::Lock)
+                }
+            })
             .and_then(|()| fs::rename(&beside, &place.folder).map_err(|e| file(&place.folder, e)));
         if written.is_err() {
             // Best effort: what could not be written may not be there.
@@ -151,7 +157,7 @@ impl New {
         }
         written?;
         if place.inside
-            && let Err(error) = lock(&place.repository)
+            && let Err(error) = lock(&place.repository).map_err(NewError::Lock)
         {
             let _ = fs::remove_dir_all(&place.folder);
             return Err(error.into());
@@ -218,29 +224,6 @@ struct Place {
     inside: bool,
     repository: PathBuf,
     folder: PathBuf,
-}
-
-/// Brings `Cargo.lock` up to the manifest: the versions that are there stay. Without the network when it can.
-fn lock(folder: &Path) -> Result<(), NewError> {
-    let update = |arguments: &[&str]| {
-        Command::new("cargo")
-            .current_dir(folder)
-            .args(["update", "--workspace", "--quiet"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| NewError::Lock(error.to_string()))
-    };
-    if update(&["--offline"])?.status.success() {
-        return Ok(());
-    }
-    let online = update(&[])?;
-    if online.status.success() {
-        return Ok(());
-    }
-    Err(NewError::Lock(
-        String::from_utf8_lossy(&online.stderr).trim().to_owned(),
-    ))
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, NewError> {

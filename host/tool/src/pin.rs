@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use gotong_engine::pin::Pinned;
-use gotong_engine::{Mode, build, pin};
+use gotong_engine::{Mode, pin};
 
 use crate::folder::Policies;
 use crate::given::{self, line};
@@ -52,7 +52,7 @@ impl Pin {
     pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
         let dir = self.policies.open()?;
         for name in &self.names {
-            let built = build::build_package(&given::package(name, &self.policies)?)?;
+            let built = given::build(&given::package(name, &self.policies)?)?;
             let pinned = pin::pin_as(&dir, &built.bytes, self.mode.into())?;
             println!(
                 "{}, {}",

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 pub use bundle::{ReplayBundle, Trusted, replay};
 pub use filters::{FilterError, Filters};
 use progress::Progress;
+pub(crate) use told::report as report_text;
 
 use crate::{Outcome, ToolError, given};
 

@@ -73,7 +73,7 @@ fn told(text: &mut String, summary: &Summary) -> std::fmt::Result {
     Ok(())
 }
 
-pub(super) fn report(report: &Report) -> String {
+pub(crate) fn report(report: &Report) -> String {
     let mut text = String::new();
     let _ = reported(&mut text, report);
     text

@@ -1,0 +1,213 @@
+//! What a user types wrong: one line that says what and where, exit code 2, nothing written.
+
+#![allow(clippy::unwrap_used)] // A test ends where something is not as it says.
+
+mod tool;
+
+use std::fs;
+use std::path::Path;
+
+use gotong_engine::build::componentize_for;
+use gotong_engine::{Family, Metadata};
+use tempfile::TempDir;
+use tool::{Author, refused, root};
+
+/// Files that are no module, each with what is said of it.
+fn no_modules(folder: &Path) -> Vec<(String, &'static str)> {
+    let pinned = fs::read(root().join("policies/pinned/gate@1.0.1.wasm")).unwrap();
+    let core =
+        |name: &str| wat::parse_file(root().join(format!("fixtures/modules/{name}.wat"))).unwrap();
+    let metadata = Metadata {
+        name: "gate".into(),
+        version: "9.0.0".into(),
+        family: Family::Gate,
+        source: "sha256:none".into(),
+        toolchain: "wat".into(),
+    };
+    let looping = componentize_for(Family::Gate, &core("looping"), &metadata).unwrap();
+    let growing = componentize_for(Family::Gate, &core("growing"), &metadata).unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let mut flipped = pinned.clone();
+    flipped[4] ^= 0xff;
+    vec![
+        (
+            folder.join("missing.wasm").display().to_string(),
+            "No such file",
+        ),
+        (folder.display().to_string(), "directory"),
+        (write("empty.wasm", &[]), "is_wasm"),
+        (write("text.wasm", b"(module)"), "is_wasm"),
+        (write("half.wasm", &pinned[..pinned.len() / 2]), "rule "),
+        (
+            write("one-byte-less.wasm", &pinned[..pinned.len() - 1]),
+            "rule ",
+        ),
+        (write("other-version.wasm", &flipped), "rule "),
+        (write("core.wasm", &core("core-module")), "is_component"),
+        (write("importing.wasm", &core("importing")), "no_imports"),
+        (write("growing.wasm", &growing), "memory_maximum"),
+        (write("large.wasm", &vec![0; 3 << 20]), "rule "),
+        // It passes the check, and burns all its fuel when it is asked for its rules.
+        (write("looping.wasm", &looping), "fuel"),
+    ]
+}
+
+#[test]
+fn a_file_that_is_no_module_is_refused_by_every_command_that_reads_one() {
+    let folder = TempDir::new().unwrap();
+    let good = root()
+        .join("policies/pinned/gate@1.0.1.wasm")
+        .display()
+        .to_string();
+    for (file, says) in no_modules(folder.path()) {
+        let file = file.as_str();
+        let is_looping = file.ends_with("looping.wasm");
+        let is_folder = Path::new(file).is_dir();
+        for args in [
+            &["check", file][..],
+            &["inspect", file],
+            &["inspect", "--json", file],
+            &["bench", file],
+            &["bench", "--against", file, &good],
+            &["diff", file, &good],
+            &["diff", &good, file],
+        ] {
+            // The check does not run a module; a folder may be a crate for `bench`.
+            if args[0] == "check" && is_looping || args == ["bench", file] && is_folder {
+                continue;
+            }
+            let line = refused(&root(), args);
+            assert!(line.contains(says), "{args:?}: {line}");
+            if !is_looping {
+                assert!(line.contains(file), "{args:?}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_that_are_none_are_told_with_what_there_is() {
+    let (root, empty) = (root(), TempDir::new().unwrap());
+    let elsewhere = empty.path().display().to_string();
+    let missing = empty.path().join("missing").display().to_string();
+    for (args, says) in [
+        (
+            &["inspect", "gat"][..],
+            "`gat` is neither a file nor a module",
+        ),
+        (&["inspect", "gate@0.9.9"], "gate@1.0.1"),
+        (&["bench", "gate@0.9.9"], "gate@1.0.1"),
+        (
+            &["bench", "gate", "--max-fuel-increase", "NaN"],
+            "--max-fuel-increase `NaN`",
+        ),
+        (&["bench", "gate@1.0.1", "--cases", &missing], &missing),
+        (&["diff", "gate", "gat"], "`gat`"),
+        (&["diff", "gate", "role-matrix"], "role-matrix"),
+        (
+            &["diff", "gate@1.0.0", "gate@1.0.1", "--cases", &missing],
+            &missing,
+        ),
+        (
+            &["diff", "gate@1.0.0", "gate@1.0.1", "--bundle", &missing],
+            &missing,
+        ),
+        (&["docs", "gat"], "`gat`"),
+        (&["docs", "--policies", &missing], &missing),
+        (&["build", "gat"], "there is no policy `gat`"),
+        (&["pin", "gat"], "there is no policy `gat`"),
+        (&["test", "gat"], "there is no policy `gat`"),
+        (&["test", "host/engine"], "is no policy crate"),
+        (&["test", "policies/pinned"], "Cargo.toml"),
+        (&["pin", "gate", "--policies", &missing], &missing),
+        (
+            &["build", "--policies", &elsewhere],
+            "is not inside a cargo workspace",
+        ),
+    ] {
+        let line = refused(&root, args);
+        assert!(line.contains(says), "{args:?}: {line}");
+    }
+    assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_crate_that_cannot_be_made_is_not_half_there() {
+    let folder = TempDir::new().unwrap();
+    let here = folder.path();
+    fs::create_dir(here.join("taken")).unwrap();
+    let clone = root().display().to_string();
+    for (args, says) in [
+        (&["new", "gat", "mine"][..], "`gat` is no family"),
+        (&["new", "gate", "Mine"], "name `Mine`"),
+        (&["new", "gate", "../mine"], "name `../mine`"),
+        (&["new", "gate", ""], "name ``"),
+        (&["new", "gate", "taken"], "exists already"),
+        (&["new", "gate", "mine", "--dir", "nowhere"], "nowhere"),
+        (&["new", "gate", "mine", "--sdk", "taken"], "is no clone"),
+        (&["new", "gate", "mine", "--sdk", "nowhere"], "nowhere"),
+        (
+            &["new", "gate", "gate", "--dir", "policies", "--sdk", &clone],
+            "policies",
+        ),
+    ] {
+        let line = refused(here, args);
+        assert!(line.contains(says), "{args:?}: {line}");
+    }
+    let left: Vec<_> = fs::read_dir(here).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    // Names that are taken in the repository itself.
+    refused(&root(), &["new", "gate", "gate"]);
+}
+
+#[test]
+fn a_case_that_is_none_is_told_by_file_and_line_before_anything_is_built() {
+    let author = Author::new("gate", "wrong-cases");
+    for (text, says) in [
+        ("[\n{", "line 2: EOF"),
+        ("[\n{}\n]", "line 2: missing field `function`"),
+        (
+            "\n{\"function\": \"weight\", \"input\": {}, \"expect\": {}}",
+            "line 2: input: the family gate has no function `weight`: known are plan, object",
+        ),
+        (
+            "{\"function\": \"weigh\", \"input\": {\"influence_permille\": \"much\"}, \"expect\": {}}",
+            "line 1: input: influence_permille: ",
+        ),
+        (
+            "{\"function\": \"stages\", \"input\": {\"track\": \"kaisar\"}, \"expect\": []}",
+            "line 1: input: track: unknown variant `kaisar`",
+        ),
+        (
+            "{\"function\": \"stages\", \"input\": {\"track\": \"usul\", \"by\": 1}, \"expect\": []}",
+            "line 1: input: ",
+        ),
+        (
+            "{\"function\": \"weigh\", \"input\": {\"influence_permille\": 1}, \"expect\": {\"weight\": 1}}",
+            "line 1: expect: .: unknown field `weight`",
+        ),
+        (
+            "{\"function\": \"weigh\", \"input\": {\"influence_permille\": 1}, \"expect\": {}, \"expected\": {}}",
+            "line 1: unknown field `expected`",
+        ),
+    ] {
+        author.write("cases/zz.json", text);
+        let line = refused(author.here(), &["test", "wrong-cases"]);
+        assert!(
+            line.contains("wrong-cases/cases/zz.json") && line.contains(says),
+            "{text}: {line}"
+        );
+    }
+    for name in ["zz.json", "first.json"] {
+        fs::remove_file(author.here().join("wrong-cases/cases").join(name)).unwrap();
+    }
+    let line = refused(author.here(), &["test", "wrong-cases"]);
+    assert!(line.contains("holds no case"), "{line}");
+    fs::remove_dir(author.here().join("wrong-cases/cases")).unwrap();
+    let line = refused(author.here(), &["test", "wrong-cases"]);
+    assert!(line.contains("wrong-cases/cases"), "{line}");
+}

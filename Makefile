@@ -23,8 +23,8 @@ test: setup lint ## Everything CI runs: format, lints, the policies rebuilt and 
 	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
 
 test-fast: setup ## The tests of the engine, the SDK and the policies: no database is built
-	cargo test --locked -p gotong-engine -p gotong-policy -p gotong-policy-tool -p gotong-role-matrix -p gotong-gate \
-		-p gotong-moderation -p gotong-retention -p gotong-edge-pod -p gotong-guests
+	cargo test --locked -p gotong-engine -p gotong-policy -p gotong-policy-tool -p gotong-prover -p gotong-role-matrix \
+		-p gotong-gate -p gotong-moderation -p gotong-retention -p gotong-edge-pod -p gotong-guests
 
 lint: setup
 	cargo fmt --all --check

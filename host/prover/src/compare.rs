@@ -10,6 +10,7 @@ use crate::domain::{Cube, Domain, Range};
 use crate::error::ProveError;
 use crate::explore::evaluate;
 use crate::module::Module;
+use crate::tidy::tidy;
 use crate::tree::{Node, Rulings};
 
 /// What the second module is, set beside the first.
@@ -279,65 +280,6 @@ fn inside<'n>(mut node: &'n Node, cube: &[Range]) -> &'n Node {
         }
     }
     node
-}
-
-/// More cubes than this are not put together: it would take longer than reading them.
-const MOST_MERGED: usize = 20_000;
-
-/// Puts cubes together where their union is one, the largest first, and counts them.
-pub(crate) fn tidy(domain: &Domain, cubes: Vec<Cube>) -> (Vec<Cube>, Count) {
-    let mut cubes = cubes;
-    if cubes.len() <= MOST_MERGED {
-        loop {
-            let before = cubes.len();
-            for fact in 0..domain.facts.len() {
-                cubes = merged(cubes, fact);
-            }
-            if cubes.len() == before {
-                break;
-            }
-        }
-    }
-    let mut counted: Vec<(Count, Cube)> = cubes
-        .into_iter()
-        .map(|cube| (domain.count(&cube), cube))
-        .collect();
-    let inputs = counted.iter().map(|(count, _)| *count).sum();
-    counted.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    (counted.into_iter().map(|(_, cube)| cube).collect(), inputs)
-}
-
-/// Unites disjoint cubes that differ in one fact only, where that gives a range again.
-fn merged(cubes: Vec<Cube>, fact: usize) -> Vec<Cube> {
-    let mut by_rest: BTreeMap<Cube, Vec<Range>> = BTreeMap::new();
-    for mut cube in cubes {
-        let range = std::mem::replace(&mut cube[fact], Range::Words(0));
-        by_rest.entry(cube).or_default().push(range);
-    }
-    let mut united = Vec::new();
-    for (rest, mut ranges) in by_rest {
-        while let Some((index, other, range)) = pair(&ranges) {
-            ranges[index] = range;
-            ranges.swap_remove(other);
-        }
-        for range in ranges {
-            let mut cube = rest.clone();
-            cube[fact] = range;
-            united.push(cube);
-        }
-    }
-    united
-}
-
-fn pair(ranges: &[Range]) -> Option<(usize, usize, Range)> {
-    for (index, a) in ranges.iter().enumerate() {
-        for (other, b) in ranges.iter().enumerate().skip(index + 1) {
-            if let Some(union) = a.union(b) {
-                return Some((index, other, union));
-            }
-        }
-    }
-    None
 }
 
 /// The cube with the smallest input: the fewest things said in it.

@@ -92,13 +92,19 @@ impl Count {
         (Self(limbs), rest as u64)
     }
 
-    /// As people read it: `1985`, or `1.9e35` where it is long.
+    /// As people read it: `1985`, or rounded to `1.99e35` where it is long.
     pub fn short(&self) -> String {
         let digits = self.to_string();
         if digits.len() <= 9 {
             return digits;
         }
-        format!("{}.{}e{}", &digits[..1], &digits[1..2], digits.len() - 1)
+        let mut power = digits.len() - 1;
+        // Four digits, rounded to three.
+        let mut leading = (digits[..4].parse().unwrap_or(0_u32) + 5) / 10;
+        if leading == 1_000 {
+            (leading, power) = (100, power + 1);
+        }
+        format!("{}.{:02}e{power}", leading / 100, leading % 100)
     }
 }
 
@@ -197,7 +203,14 @@ mod tests {
             large.to_string(),
             "115792089237316195423570985008687907852589419931798687112530834793049593217025"
         );
-        assert_eq!(large.short(), "1.1e77");
+        assert_eq!(large.short(), "1.16e77");
+        for (count, short) in [
+            (9_994_999_999, "9.99e9"),
+            (9_995_000_000, "1.00e10"),
+            (123_456_789, "123456789"),
+        ] {
+            assert_eq!(Count::from(count).short(), short);
+        }
         assert!(
             large.product(large).is_some()
                 && large.product(large).unwrap().product(large).is_none()

@@ -34,6 +34,7 @@ mod module;
 mod property;
 mod split;
 mod term;
+mod tidy;
 mod tree;
 mod types;
 mod wiring;

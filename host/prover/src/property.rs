@@ -7,14 +7,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::change;
-use crate::compare::{smallest, tidy};
+use crate::compare::smallest;
 use crate::condition;
 use crate::count::Count;
 use crate::domain::{Cube, Domain};
 use crate::error::ProveError;
 use crate::expectation::{Expectation, Held};
 use crate::module::Module;
-use crate::tree::Rulings;
+use crate::tidy::tidy;
+use crate::tree::{Outcome, Rulings};
 
 /// A file of properties that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -202,6 +203,11 @@ fn one(entry: &Spanned<DeValue<'_>>, module: &Module) -> Result<Property, Wrong>
 }
 
 impl Property {
+    /// Whether the outcome of one input, which the property is about, is as expected.
+    pub fn is_met_by(&self, outcome: &Outcome) -> bool {
+        Expectation::any(&self.then, outcome.ruling().as_ref()) == Held::Yes
+    }
+
     /// Holds the property against the rulings of its function.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::abi::FORMULA;
+use crate::change;
 use crate::count::Count;
 use crate::domain::{Cube, Domain, Range};
 
@@ -29,9 +30,34 @@ impl Outcome {
         }
     }
 
+    /// In a few words: effect, rule and reason, and what else is not empty.
+    pub fn in_words(&self) -> String {
+        change::label(self)
+    }
+
+    /// Whether the outcome of one input is this one, where a formula stands for any number.
+    pub fn admits(&self, one: &Self) -> bool {
+        match (self.ruling(), one.ruling()) {
+            (Some(ruling), Some(one)) => admits(&ruling, &one),
+            _ => self == one,
+        }
+    }
+
     /// Whether a number of the ruling is a formula of the facts' numbers.
     pub fn has_formula(&self) -> bool {
         matches!(self, Self::Ruled(text) if text.contains(&format!("\"{FORMULA}")))
+    }
+}
+
+fn admits(ruling: &Value, one: &Value) -> bool {
+    match (ruling, one) {
+        (Value::String(text), Value::Number(_)) => text.starts_with(FORMULA),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(name, value)| b.get(name).is_some_and(|other| admits(value, other)))
+        }
+        (a, b) => a == b,
     }
 }
 

@@ -22,6 +22,7 @@ mod module;
 mod native;
 mod new;
 mod pin;
+mod prove;
 pub mod replay;
 mod scope;
 mod sign;
@@ -64,6 +65,8 @@ pub enum PolicyCommand {
     Check(check::Check),
     /// Show what a module is: exports, memory, size, digest, rules
     Inspect(inspect::Inspect),
+    /// Prove what two modules rule differently, or that stated properties hold, for every input there is
+    Prove(prove::Prove),
 }
 
 /// Why a command could not run. Each command's own errors say what, where and how to fix it.
@@ -117,6 +120,7 @@ impl PolicyCommand {
             Self::Verify(verify) => verify.run(),
             Self::Check(check) => check.run(),
             Self::Inspect(inspect) => inspect.run(),
+            Self::Prove(prove) => prove.run(),
         }
     }
 }

@@ -118,17 +118,6 @@ pub(crate) fn told(outcome: &Outcome) -> Value {
     }
 }
 
-/// Whether an outcome of a tree is this one; a formula stands for any number.
-pub(crate) fn covers(tree: &Value, asked: &Value) -> bool {
-    match (tree, asked) {
-        (Value::String(text), Value::Number(_)) => text.starts_with("= "),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, value)| covers(value, &b[name]))
-        }
-        (a, b) => a == b,
-    }
-}
-
 /// A value of a range, picked by a number.
 pub(crate) fn pick(kind: &Kind, range: &Range, by: u64) -> u64 {
     match range {

@@ -66,7 +66,12 @@ fn smuggle(policies: &Path, bytes: &[u8]) {
     let entry = format!(
         "\n[[module]]\nname = \"gate\"\nfamily = \"gate\"\nversion = \"9.0.0\"\nabi = \"gotong:policy@1.0.0\"\ndigest = \"{digest}\"\nfile = \"pinned/gate@9.0.0.wasm\"\nmode = \"active\"\n"
     );
-    let lock = lock.replacen("mode = \"active\"", "mode = \"retired\"", 1);
+    let retired = |entry: &str| match entry.starts_with("\nname = \"gate\"") {
+        true => entry.replace("mode = \"active\"", "mode = \"retired\""),
+        false => entry.to_owned(),
+    };
+    let entries: Vec<String> = lock.split("[[module]]").map(retired).collect();
+    let lock = entries.join("[[module]]");
     std::fs::write(policies.join("policies.lock"), lock + &entry).unwrap();
 }
 

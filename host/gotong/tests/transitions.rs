@@ -57,6 +57,30 @@ async fn moved_to(host: &Host, stage: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_transition_is_kept_as_the_retention_policy_rules() {
+    let host = host();
+    let entity = host.seed("tuntaskan").await;
+    let proposed = host.propose("sari", &entity, "bahas").await.ok().json;
+    assert_eq!(
+        proposed["retention_tag"],
+        json!({"name": "transition", "keep_hours": null, "on_expiry": "keep"})
+    );
+    let decisions = host
+        .get("admin/admin", "/v1/audit/decisions")
+        .await
+        .ok()
+        .json;
+    let ruled = decisions.as_array().unwrap().iter();
+    let ruled = ruled.filter(|row| row["family"] == "retention");
+    let asked: Vec<_> = ruled.map(|row| (&row["function"], &row["input"])).collect();
+    assert_eq!(
+        asked,
+        [(&json!("classify"), &json!(r#"{"kind":"transition"}"#))]
+    );
+    host.holds();
+}
+
+#[tokio::test]
 async fn consent_applies_itself_when_nobody_objects() {
     let host = host();
     let entity = host.seed("musyawarah").await;

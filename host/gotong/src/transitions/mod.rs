@@ -13,6 +13,7 @@ pub mod view;
 
 use gotong_engine::Digest;
 use gotong_engine::gate::{GateType, Obligation, PlanFacts, TermsRuling};
+use gotong_engine::retention::{ClassifyFacts, Kind};
 use gotong_engine::role_matrix::{self, Action};
 use gotong_engine::types::{Effect, Stage};
 use serde::Deserialize;
@@ -74,7 +75,11 @@ impl Command for Propose {
         let given = work.rule(entity.id(), &facts)?;
         let plan = terms(work, given, self.emergency)?;
         let seen = view::seen_by_actor(work, &entity)?;
-        let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan);
+        let kept = ClassifyFacts {
+            kind: Kind::Transition,
+        };
+        let retention = work.rule(entity.id(), &kept)?.ruling.into();
+        let mut transition = TransitionRow::proposed(work, &entity, &facts, &plan, retention);
         let proposed = Event::new(EventKind::TransitionProposed, transition.summary());
         transition.event_hash = work.append(entity.id(), proposed)?.hash;
         if plan.terms.gate_type == GateType::Emergency {

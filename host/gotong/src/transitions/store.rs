@@ -2,6 +2,7 @@
 
 use gotong_engine::Digest;
 use gotong_engine::gate::{GateType, Phase, PlanFacts, Risk, Terms};
+use gotong_engine::retention::{OnExpiry, Tag};
 use gotong_engine::types::{Relations, Stage, TokenRole, Track, Trigger};
 use gotong_store::{Key, KeyRange, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -74,8 +75,19 @@ pub struct ActorSnapshot {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RetentionTag {
     pub name: String,
-    pub keep: String,
-    pub on_expiry: String,
+    /// Null: for ever.
+    pub keep_hours: Option<u32>,
+    pub on_expiry: OnExpiry,
+}
+
+impl From<Tag> for RetentionTag {
+    fn from(tag: Tag) -> Self {
+        Self {
+            name: tag.name,
+            keep_hours: tag.keep_hours,
+            on_expiry: tag.on_expiry,
+        }
+    }
 }
 
 /// What a gate holds to, and where it stands.
@@ -215,7 +227,13 @@ pub fn window_end(from_ms: Millis, hours: u32) -> Millis {
 }
 
 impl TransitionRow {
-    pub fn proposed(work: &Work, entity: &Entity, facts: &PlanFacts, plan: &Plan) -> Self {
+    pub fn proposed(
+        work: &Work,
+        entity: &Entity,
+        facts: &PlanFacts,
+        plan: &Plan,
+        retention_tag: RetentionTag,
+    ) -> Self {
         let context = &work.context;
         let now_ms = work.now_ms();
         Self {
@@ -247,12 +265,7 @@ impl TransitionRow {
             occurred_at_ms: now_ms,
             request_id: context.request_id.clone(),
             correlation_id: context.correlation_id.clone(),
-            // Transitions are kept for good; the retention family will rule this once it is there.
-            retention_tag: RetentionTag {
-                name: "transition".into(),
-                keep: "forever".into(),
-                on_expiry: "keep".into(),
-            },
+            retention_tag,
             event_hash: String::new(),
             decision_id: plan.decision_id.clone(),
             gate: GateRow::open(plan, facts, now_ms),

@@ -32,6 +32,7 @@ mod question;
 mod record;
 mod replay;
 mod retired;
+mod ruling_cache;
 mod scope;
 mod shape;
 pub mod signature;
@@ -56,4 +57,5 @@ pub use record::{ModuleRef, Record, RecordMode};
 pub use replay::{
     LISTED, Listed, MAX_THREADS, ModuleSet, Run, Summary, Tally, Verdict, cores, replay, replay_all,
 };
+pub use ruling_cache::{Answer, RulingCache};
 pub use scope::{Override, is_scope};

@@ -115,7 +115,34 @@ impl Module {
                 None,
             ),
         };
-        let record = Record {
+        let record = self.record::<Q>(input, &evaluation, output, mode);
+        (evaluation, record)
+    }
+
+    /// The record of an evaluation of these facts, which the host acts on; none when facts or ruling have no
+    /// exact text.
+    pub(crate) fn record_of<Q: Question>(
+        &self,
+        facts: &Q,
+        evaluation: &Evaluation<Q::Ruling>,
+    ) -> Option<Record> {
+        let input = serde_json_canonicalizer::to_string(facts).ok()?;
+        let output = evaluation.ruling.as_ref();
+        let output = output
+            .map(serde_json_canonicalizer::to_string)
+            .transpose()
+            .ok()?;
+        Some(self.record::<Q>(input, evaluation, output, RecordMode::Active))
+    }
+
+    fn record<Q: Question>(
+        &self,
+        input: String,
+        evaluation: &Evaluation<Q::Ruling>,
+        output: Option<String>,
+        mode: RecordMode,
+    ) -> Record {
+        Record {
             family: Q::FAMILY,
             function: Q::FUNCTION.to_owned(),
             module: ModuleRef {
@@ -133,8 +160,7 @@ impl Module {
             fuel: evaluation.fuel,
             replayable: evaluation.replayable,
             mode,
-        };
-        (evaluation, record)
+        }
     }
 
     /// An evaluation and its ruling as canonical JSON.

@@ -115,10 +115,11 @@ macro_rules! flag_words {
 
         impl ::std::hash::Hash for $name {
             fn hash<H: ::std::hash::Hasher>(&self, state: &mut H) {
-                // By the known flags alone, as equality is.
-                for flag in Self::ALL {
-                    self.contains(*flag).hash(state);
-                }
+                // By the known flags alone, as equality is: there are at most 32.
+                let bits = Self::ALL.iter().enumerate().fold(0_u32, |bits, (place, flag)| {
+                    bits | (u32::from(self.contains(*flag)) << place)
+                });
+                state.write_u32(bits);
             }
         }
 

@@ -141,6 +141,19 @@ impl Module {
         name.split('@').next().unwrap_or_default()
     }
 
+    /// The question that a function only asks many times at once: its one fact is a list of that one's facts,
+    /// and it answers with a list of that one's rulings.
+    pub fn list_form_of(&self, function: &Function) -> Option<&Function> {
+        let (Type::Record(fields), Type::List(ruling)) = (&function.facts, &function.ruling) else {
+            return None;
+        };
+        let [(_, Type::List(facts))] = &fields[..] else {
+            return None;
+        };
+        let mut functions = self.functions.iter();
+        functions.find(|one| one.facts == **facts && one.ruling == **ruling)
+    }
+
     /// One question by its name, in the words of the contract or of JSON.
     ///
     /// # Errors

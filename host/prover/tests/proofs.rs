@@ -203,8 +203,8 @@ fn what_is_computed_with_is_refused_by_name() {
     );
 }
 
-fn held(text: &str) -> Vec<Verdict> {
-    let module = Module::read(&pinned("role-matrix@1.0.1")).unwrap();
+fn held(name: &str, text: &str) -> Vec<Verdict> {
+    let module = Module::read(&pinned(name)).unwrap();
     let properties = Properties::read(text, &module).unwrap();
     let mut rulings: Vec<Rulings> = Vec::new();
     let each = properties.list.iter().map(|property| {
@@ -223,10 +223,41 @@ fn held(text: &str) -> Vec<Verdict> {
     each.collect()
 }
 
+/// The version that decides: NAME@VERSION.
+fn active(name: &str) -> String {
+    let lock = std::fs::read_to_string(workspace().join("policies/policies.lock")).unwrap();
+    let lock: toml::Table = lock.parse().unwrap();
+    let is = |module: &&toml::Value| {
+        module["name"].as_str() == Some(name) && module["mode"].as_str() == Some("active")
+    };
+    let module = lock["module"].as_array().unwrap().iter().find(is).unwrap();
+    format!("{name}@{}", module["version"].as_str().unwrap())
+}
+
+#[test]
+fn a_list_form_is_known_by_its_types() {
+    let module = Module::read(&pinned("role-matrix@1.1.0")).unwrap();
+    let many = module.function("project_many").unwrap();
+    assert_eq!(module.list_form_of(many).unwrap().name, "project");
+    let error = rulings(&module, many, 1).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`project-many` is not provable: its fact `items` is a list, and there is no end of those"
+    );
+    assert!(
+        module
+            .list_form_of(module.function("permitted").unwrap())
+            .is_none()
+    );
+}
+
 #[test]
 fn every_stated_property_of_the_role_matrix_holds() {
     let file = workspace().join("policies/role-matrix/properties.toml");
-    let verdicts = held(&std::fs::read_to_string(file).unwrap());
+    let verdicts = held(
+        &active("role-matrix"),
+        &std::fs::read_to_string(file).unwrap(),
+    );
     assert!(verdicts.len() >= 14);
     for verdict in verdicts {
         assert!(verdict.violation.is_none(), "{verdict:?}");
@@ -237,6 +268,7 @@ fn every_stated_property_of_the_role_matrix_holds() {
 #[test]
 fn a_property_that_does_not_hold_shows_the_smallest_input() {
     let verdicts = held(
+        "role-matrix@1.0.1",
         r#"
 [[property]]
 name = "only the author discusses"

@@ -118,6 +118,7 @@ impl Bench {
             let package = given::package(&self.module, &self.policies)?;
             let built = given::build(&package)?;
             let given = Given {
+                from: self.module.clone(),
                 bytes: built.bytes,
                 checked: built.checked,
             };

@@ -103,7 +103,8 @@ impl Diff {
         let (from_records, drawn) = (recorded.len(), generated.len());
         let engine = Engine::new()?;
         let one = One(one.load(&engine)?);
-        let candidate = Candidate::new(&engine, one.0.name(), &other.bytes)?;
+        let candidate = Candidate::new(&engine, one.0.name(), &other.bytes)
+            .map_err(|source| other.unusable(source))?;
         let asked = recorded.into_iter().chain(generated).map(Ok);
         let report = whatif::compare(
             &candidate,

@@ -13,6 +13,8 @@ use crate::module::Named;
 
 /// A module that was read and passed the check.
 pub(crate) struct Given {
+    /// Where it comes from, as messages name it.
+    pub(crate) from: String,
     pub(crate) bytes: Vec<u8>,
     pub(crate) checked: Checked,
 }
@@ -27,6 +29,8 @@ pub(crate) enum GivenError {
     },
     #[error("`{}` fails the load-time check", file.display())]
     Check { file: PathBuf, source: CheckError },
+    #[error("`{from}` passes the load-time check and cannot be used")]
+    Unusable { from: String, source: LoadError },
     #[error("cargo could not lock the dependencies: {0}")]
     Lock(String),
     #[error("`{given}` is neither a file nor a module that `{}` pins: known are {known}", folder.display())]
@@ -39,8 +43,16 @@ pub(crate) enum GivenError {
 
 impl Given {
     /// The module, ready to be asked.
-    pub(crate) fn load(&self, engine: &Engine) -> Result<Module, LoadError> {
-        Module::from_bytes(engine, &self.bytes)
+    pub(crate) fn load(&self, engine: &Engine) -> Result<Module, GivenError> {
+        Module::from_bytes(engine, &self.bytes).map_err(|source| self.unusable(source))
+    }
+
+    /// Why it cannot be asked.
+    pub(crate) fn unusable(&self, source: LoadError) -> GivenError {
+        GivenError::Unusable {
+            from: self.from.clone(),
+            source,
+        }
     }
 }
 
@@ -48,7 +60,7 @@ impl Given {
 pub(crate) fn file_or_pin(given: &str, policies: &Policies) -> Result<Given, ToolError> {
     let path = Path::new(given);
     // What looks like a path is one, so that a missing file is told as such.
-    if path.exists() || path.extension().is_some_and(|end| end == "wasm") || given.contains('/') {
+    if path.is_file() || path.extension().is_some_and(|end| end == "wasm") || given.contains('/') {
         return Ok(file(path)?);
     }
     let lock = pin::read_lock(&policies.open()?)?;
@@ -100,7 +112,11 @@ pub(crate) fn file(path: &Path) -> Result<Given, GivenError> {
         file: path.to_owned(),
         source,
     })?;
-    Ok(Given { bytes, checked })
+    Ok(Given {
+        from: path.display().to_string(),
+        bytes,
+        checked,
+    })
 }
 
 /// Builds a policy. A version that was just raised is not in `Cargo.lock` yet.

@@ -144,7 +144,7 @@ fn an_author_is_told_what_does_not_hold_and_pins_what_does() {
     ];
     let says = with(&args, 1);
     assert!(
-        says.contains("terms differs") && says.contains("rule `vote`"),
+        says.contains("terms.quorum differs") && says.contains("rule `vote`"),
         "{says}"
     );
     assert_eq!(says, with(&args, 1), "the same questions every time");

@@ -30,7 +30,10 @@ pub(crate) enum GivenError {
     #[error("`{}` fails the load-time check", file.display())]
     Check { file: PathBuf, source: CheckError },
     #[error("`{from}` passes the load-time check and cannot be used")]
-    Unusable { from: String, source: LoadError },
+    Unusable {
+        from: String,
+        source: Box<LoadError>,
+    },
     #[error("cargo could not lock the dependencies: {0}")]
     Lock(String),
     #[error("`{given}` is neither a file nor a module that `{}` pins: known are {known}", folder.display())]
@@ -51,7 +54,7 @@ impl Given {
     pub(crate) fn unusable(&self, source: LoadError) -> GivenError {
         GivenError::Unusable {
             from: self.from.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use gotong_engine::{Family, Policies};
+use gotong_engine::{Family, Policies, RulingCache};
 use gotong_store::Store;
 use tokio::sync::Notify;
 
@@ -25,6 +25,8 @@ pub struct Parts {
     pub store: Store,
     pub policies: Arc<Policies>,
     tracks: TracksByScope,
+    /// Rulings by their facts, unless the settings want none kept.
+    pub rulings: Option<RulingCache>,
     pub shadows: Shadows,
     pub tokens: Tokens,
     pub clock: Clock,
@@ -49,11 +51,13 @@ impl App {
         tokens: Tokens,
     ) -> Self {
         let shadows = Shadows::new(config.shadow_sample_permille);
+        let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
         Self(Arc::new(Parts {
             config,
             store,
             policies,
             tracks,
+            rulings,
             shadows,
             tokens,
             clock: Clock::default(),

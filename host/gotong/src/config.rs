@@ -30,6 +30,9 @@ const LONGEST_LEEWAY_S: u64 = 300;
 
 const SHORTEST_SECRET: usize = 32;
 
+/// Most rulings that are kept by their facts.
+const MOST_RULINGS: usize = 1_000_000;
+
 /// Everything that can be set, with its defaults.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +54,8 @@ pub struct Config {
     pub replay_at_start: usize,
     /// How many questions in a thousand the shadow modules are asked too; 0: none.
     pub shadow_sample_permille: u16,
+    /// How many rulings are kept by their facts, a few kilobytes each; 0: none.
+    pub rulings_cache: usize,
     /// Refuse to start unless one of `lock_keys` signed the lock.
     pub require_signed_lock: bool,
     /// File of the Ed25519 public keys that may sign the lock, PEM, one behind the other.
@@ -121,6 +126,7 @@ impl Default for Config {
             cache_dir: None,
             replay_at_start: 1_000,
             shadow_sample_permille: 1_000,
+            rulings_cache: 4_096,
             require_signed_lock: false,
             lock_keys: None,
             auth: Auth {
@@ -169,6 +175,10 @@ pub enum ConfigError {
     NothingAllowed,
     #[error("shadow_sample_permille is {0}, at most 1000 questions in a thousand can be asked")]
     Sample(u16),
+    #[error(
+        "rulings_cache is {0}, at most {MOST_RULINGS} rulings are kept: each takes a few kilobytes"
+    )]
+    Rulings(usize),
     #[error(
         "require_signed_lock is set, but lock_keys (GOTONG_LOCK_KEYS) names no file of the public keys that may sign"
     )]
@@ -230,6 +240,9 @@ impl Config {
         }
         if self.shadow_sample_permille > 1_000 {
             return Err(ConfigError::Sample(self.shadow_sample_permille));
+        }
+        if self.rulings_cache > MOST_RULINGS {
+            return Err(ConfigError::Rulings(self.rulings_cache));
         }
         match (self.require_signed_lock, &self.lock_keys) {
             (true, None) => return Err(ConfigError::NoLockKeys),

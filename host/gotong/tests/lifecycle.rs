@@ -370,6 +370,11 @@ async fn a_shadow_is_asked_as_often_as_is_set_and_told_of_to_auditors_alone() {
         .env("GOTONG_SHADOW_SAMPLE_PERMILLE", "1001")
         .refused();
     assert!(says.contains("shadow_sample_permille is 1001"), "{says}");
+    let says = policies
+        .setup()
+        .env("GOTONG_RULINGS_CACHE", "1000001")
+        .refused();
+    assert!(says.contains("rulings_cache is 1000001"), "{says}");
     for args in [
         &["policy", "shadow", "--data", "/nowhere"][..],
         &["policy", "shadow"],

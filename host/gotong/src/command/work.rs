@@ -140,7 +140,7 @@ impl Work {
         module: &Module,
         facts: &Q,
     ) -> Result<Given<Q::Ruling>, Refusal> {
-        let (given, decision) = rulings::ask(module, facts, stream, &self.context);
+        let (given, decision) = rulings::ask(&self.app, module, facts, stream, &self.context);
         self.shadows
             .ask(&self.app, module, facts, &decision, &self.context);
         let decision = serde_json::to_value(decision).map_err(Fault::from)?;

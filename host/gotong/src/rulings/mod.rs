@@ -10,7 +10,7 @@ pub mod replay;
 pub mod routes;
 pub mod shadow;
 
-use gotong_engine::{Digest, Evaluation, Family, Module, Outcome, Question, RecordMode};
+use gotong_engine::{Digest, Evaluation, Family, Module, Outcome, Question, Record, RecordMode};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -80,12 +80,19 @@ impl<R> Given<R> {
 
 /// Asks `module` and words the decision. `Err` is the refusal of a policy that gave no ruling.
 pub fn ask<Q: Question>(
+    app: &App,
     module: &Module,
     facts: &Q,
     stream: &str,
     context: &CommandContext,
 ) -> (Result<Given<Q::Ruling>, Refusal>, DecisionRow) {
-    let (evaluation, record) = module.evaluate_and_record(facts, RecordMode::Active);
+    let (evaluation, record) = match &app.rulings {
+        Some(cache) => {
+            let (answer, record) = module.rule_cached(cache, facts);
+            (answer.evaluation().clone(), Record::clone(&record))
+        }
+        None => module.evaluate_and_record(facts, RecordMode::Active),
+    };
     let decision_id = Uuid::now_v7().to_string();
     let given = ruling_of::<Q>(module, evaluation, &decision_id).map(|ruling| Given {
         ruling,
@@ -100,7 +107,10 @@ pub fn ask<Q: Question>(
 /// Asks the policy that decides in a scope on behalf of a reader.
 pub fn peek<Q: Question>(app: &App, scope: &str, facts: &Q) -> Result<Q::Ruling, Refusal> {
     let module = app.policies.deciding(Q::FAMILY, scope);
-    let evaluation = module.evaluate(facts);
+    let evaluation = match &app.rulings {
+        Some(cache) => module.evaluate_cached(cache, facts).evaluation().clone(),
+        None => module.evaluate(facts),
+    };
     shadow::beside_read(app, module, facts, &evaluation);
     ruling_of::<Q>(module, evaluation, "")
 }

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gotong_engine::build::componentize_for;
-use gotong_engine::{Digest, Family, Metadata};
+use gotong_engine::bundle::{self, Header, ModuleEntry, Writer};
+use gotong_engine::{Decision, Digest, Engine, Family, Filter, Metadata};
 
 /// Seeds are small: what is larger than this is left out.
 const MOST: usize = 16 << 10;
@@ -34,9 +35,41 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = fs::read_to_string(&file)?;
         for line in text.lines().step_by(16) {
             seed(&corpus.join("canonical_json"), line.as_bytes())?;
+            seed(&corpus.join("decision"), line.as_bytes())?;
         }
+        let rows = text
+            .lines()
+            .take(3)
+            .map(serde_json::from_str)
+            .collect::<Result<Vec<_>, _>>()?;
+        seed(&corpus.join("bundle"), &bundle_of(&rows)?)?;
     }
     Ok(())
+}
+
+/// A bundle without the bytes of its modules, which would be most of it.
+fn bundle_of(rows: &[Decision]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let header = Header {
+        bundle_version: bundle::VERSION,
+        created_at_ms: 0,
+        engine: Engine::new()?.fingerprint(),
+        filter: Filter::default(),
+        host: "gotong".into(),
+    };
+    let mut writer = Writer::new(Vec::new(), header)?;
+    for row in rows {
+        let module = ModuleEntry {
+            abi: row.abi.clone(),
+            digest: row.module_digest.parse()?,
+            family: row.family.parse()?,
+            mode: None,
+            name: row.module_name.clone(),
+            version: row.module_version.clone(),
+        };
+        writer.module(module, None)?;
+        writer.decision(row)?;
+    }
+    Ok(writer.finish()?.0)
 }
 
 fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, std::io::Error> {

@@ -222,3 +222,19 @@ async fn ids_and_times_are_minted_once_a_command() {
     }
     assert!(times.len() >= 6 && ids.len() > 12);
 }
+
+#[tokio::test]
+async fn kept_rulings_are_decisions_like_any_other() {
+    let host = Setup::default()
+        .env("GOTONG_RULINGS_CACHE", "1000")
+        .start();
+    // The same matter twice over: the second asks the gate what the first asked.
+    for _ in 0..2 {
+        let (_, transition) = host.at_a_vote().await;
+        host.vote("sari", &transition, "yes").await.ok();
+    }
+    let (replayed, verified) = host.holds();
+    assert_eq!(replayed["diverged"], 0, "{replayed}");
+    assert!(replayed["match"].as_u64().unwrap() > 10, "{replayed}");
+    assert_eq!(verified["ok"], true, "{verified}");
+}

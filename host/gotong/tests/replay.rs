@@ -225,9 +225,7 @@ async fn ids_and_times_are_minted_once_a_command() {
 
 #[tokio::test]
 async fn kept_rulings_are_decisions_like_any_other() {
-    let host = Setup::default()
-        .env("GOTONG_RULINGS_CACHE", "1000")
-        .start();
+    let host = Setup::default().env("GOTONG_RULINGS_CACHE", "1000").start();
     // The same matter twice over: the second asks the gate what the first asked.
     for _ in 0..2 {
         let (_, transition) = host.at_a_vote().await;

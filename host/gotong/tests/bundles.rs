@@ -70,7 +70,7 @@ async fn a_bundle_replays_elsewhere_as_its_host_does_running_or_stopped() {
     assert!(exported.status.success());
     let exported = json_of(&exported);
     assert!(exported["decisions"].as_u64().unwrap() > 10);
-    assert_eq!(exported["modules"], 2);
+    assert_eq!(exported["modules"], 3);
     let of_host = host.auditor(&["replay", "--json"]);
     let base = host.base.clone();
     host.kill();

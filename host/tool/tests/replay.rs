@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use gotong_engine::bundle::{Header, ModuleEntry, VERSION, Writer};
-use gotong_engine::{Decision, Digest, Engine, Filter, check};
+use gotong_engine::role_matrix::AuthorizeFacts;
+use gotong_engine::{Circumstances, Decision, Digest, Engine, Filter, Module, check};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,6 +63,13 @@ fn bundle(folder: &TempDir, name: &str, change: impl Fn(&mut Decision)) -> Strin
     file.display().to_string()
 }
 
+/// How many decisions a bundle says it holds.
+fn count(file: &str) -> u64 {
+    let text = std::fs::read_to_string(file).unwrap();
+    let trailer: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    trailer["trailer"]["decisions"].as_u64().unwrap()
+}
+
 /// From where nothing of the project is.
 fn replay(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gotong-policy"))
@@ -84,10 +92,11 @@ fn a_bundle_matches_and_a_pipe_sees_no_progress_bar() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{output:?}");
     let told = text(&output);
+    let lines = count(&file);
     for expected in [
         "sha256:",
         "written by gotong 0.1.0 at 2027-01-15T08:00:00Z",
-        "29 decisions: 29 match, 0 diverged",
+        &format!("{lines} decisions: {lines} match, 0 diverged"),
     ] {
         assert!(told.contains(expected), "{expected}: {told}");
     }
@@ -96,7 +105,7 @@ fn a_bundle_matches_and_a_pipe_sees_no_progress_bar() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     assert_eq!(json("1"), json("7"));
-    assert_eq!(json("1000")["match"], 29);
+    assert_eq!(json("1000")["match"], lines);
 }
 
 #[test]
@@ -110,12 +119,15 @@ fn a_forged_ruling_diverges_and_its_text_does_not_steer_the_terminal() {
     });
     let output = replay(&["--bundle", &file]);
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output);
+    let (told, lines) = (text(&output), count(&file));
     assert!(
-        told.contains("29 decisions: 0 match, 29 diverged"),
+        told.contains(&format!("{lines} decisions: 0 match, {lines} diverged")),
         "{told}"
     );
-    assert!(told.contains("… and 9 more that do not match"), "{told}");
+    assert!(
+        told.contains(&format!("… and {} more that do not match", lines - 20)),
+        "{told}"
+    );
     let controls = told
         .chars()
         .filter(|letter| letter.is_control() && *letter != '\n');
@@ -145,6 +157,69 @@ fn a_candidate_is_told_with_the_words_of_its_rules() {
     ]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+}
+
+#[test]
+fn a_flip_is_told_to_people_and_to_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Module::from_bytes(
+        &Engine::new().unwrap(),
+        &std::fs::read(pinned("role-matrix@1.0.1.wasm")).unwrap(),
+    )
+    .unwrap();
+    // One who was nominated, takes no part any more, and accepts: refused since 1.0.1.
+    let facts: AuthorizeFacts = serde_json::from_str(
+        r#"{"action": "pic_accept", "approvals": [], "snapshot": ["author"], "sought": ["pic"], "subject": [],
+            "standing": {"has_pic": true, "nomination": "actor", "privacy": "l1", "relations": [], "role": "user",
+                "seed_age_ms": 77, "tier": "kunci", "trigger": "user_action", "verified": true},
+            "subject_is_actor": false}"#,
+    )
+    .unwrap();
+    let (_, record) = now.rule(&facts);
+    let file = bundle(&folder, "flips.ndjson", |row| {
+        if row.family == "role-matrix" {
+            let asked = Circumstances {
+                decision_id: row.decision_id.clone(),
+                at_ms: row.at_ms,
+                entity_id: row.entity_id.clone(),
+                request_id: String::new(),
+                correlation_id: String::new(),
+                trace_id: None,
+            };
+            *row = Decision::new(record.clone(), asked);
+        }
+    });
+    assert_eq!(replay(&["--bundle", &file]).status.code(), Some(0));
+    let before = format!("role-matrix={}", pinned("role-matrix@1.0.0.wasm").display());
+    let output = replay(&["--bundle", &file, "--candidate", &before]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output);
+    for expected in [
+        "What if role-matrix 1.0.0 had decided in the place of role-matrix?",
+        "The verdict would have been another: ",
+        "authorize: effect deny -> allow",
+        "was:   rule `pic_accept`: The nominee accepts, while still taking part;",
+        "would: rule `pic_accept`: The nominee accepts; the bendahara cannot be the pic.",
+        "generated: the plainest facts with this difference, never asked of anybody:",
+        "Fuel of ",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let output = replay(&["--bundle", &file, "--candidate", &before, "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let flip = &found["flips"][0];
+    assert_eq!(
+        (&flip["from"], &flip["to"]),
+        (&"deny".into(), &"allow".into())
+    );
+    assert_eq!(flip["decisions"], found["changed"]);
+    let plain = &flip["minimised"]["input"];
+    assert_eq!(plain["standing"]["seed_age_ms"], 0);
+    assert_eq!(
+        plain["standing"]["nomination"], "actor",
+        "the difference hangs on it"
+    );
+    assert_eq!(plain["snapshot"], Value::Array(Vec::new()));
 }
 
 #[test]

@@ -41,12 +41,21 @@ impl Count {
 
     fn times_limb(self, by: u64) -> Option<Self> {
         let mut carry = 0_u128;
-        let limbs = self.0.map(|limb| {
-            let product = u128::from(limb) * u128::from(by) + carry;
+        let mut limbs = self.0;
+        // Most counts take two limbs of the eight.
+        let used = limbs
+            .iter()
+            .rposition(|limb| *limb != 0)
+            .map_or(0, |top| top + 1);
+        for limb in &mut limbs[..used] {
+            let product = u128::from(*limb) * u128::from(by) + carry;
             carry = product >> 64;
-            product as u64
-        });
-        (carry == 0).then_some(Self(limbs))
+            *limb = product as u64;
+        }
+        if carry != 0 {
+            *limbs.get_mut(used)? = carry as u64;
+        }
+        Some(Self(limbs))
     }
 
     /// The product with another count, if it is below 2^512.

@@ -24,7 +24,7 @@ pub const FUEL: u64 = 10_000_000;
 const MOST_CASES: usize = 4_000_000;
 
 /// The domain is cut into about so many pieces before they are handed to the threads.
-const PIECES: usize = 96;
+const PIECES: usize = 192;
 
 /// The calls of one evaluation, in their order.
 #[derive(Clone, Copy, Debug)]
@@ -320,21 +320,27 @@ impl<'a> Walk<'a> {
             let stop = match stop {
                 Stop::Returned => match self.returned() {
                     Ok(None) => continue,
-                    Ok(Some(outcome)) => return self.end(outcome),
+                    Ok(Some(number)) => return self.end(number),
                     Err(stop) => stop,
                 },
                 stop => stop,
             };
             return match stop {
                 Stop::Cut(cut) => Ok(Step::Cut(cut)),
-                Stop::Trapped(code) => self.end(Outcome::Trapped(code)),
-                Stop::OutOfFuel => self.end(Outcome::FuelExhausted),
+                Stop::Trapped(code) => {
+                    let number = self.outcomes.number(Outcome::Trapped(code));
+                    self.end(number)
+                }
+                Stop::OutOfFuel => {
+                    let number = self.outcomes.number(Outcome::FuelExhausted);
+                    self.end(number)
+                }
                 other => Err(self.refusal(other)),
             };
         }
     }
 
-    fn end(&mut self, outcome: Outcome) -> Result<Step, ProveError> {
+    fn end(&mut self, number: u32) -> Result<Step, ProveError> {
         if self.cases.fetch_add(1, Ordering::Relaxed) >= MOST_CASES {
             return Err(ProveError::TooManyCases {
                 function: self.function.name.clone(),
@@ -342,11 +348,11 @@ impl<'a> Walk<'a> {
             });
         }
         self.most_fuel = self.most_fuel.max(self.machine.fuel().min(FUEL));
-        Ok(Step::End(self.outcomes.number(outcome)))
+        Ok(Step::End(number))
     }
 
-    /// One call of the evaluation is over: the next one, or the outcome.
-    fn returned(&mut self) -> Result<Option<Outcome>, Stop> {
+    /// One call of the evaluation is over: the next one, or the number of the outcome.
+    fn returned(&mut self) -> Result<Option<u32>, Stop> {
         let core = self.function.core;
         match self.phase {
             Phase::Realloc => {
@@ -358,15 +364,15 @@ impl<'a> Walk<'a> {
             }
             Phase::Call => {
                 let ruling = abi::lift(&mut self.machine, &self.function.ruling)?;
-                let Some(post_return) = core.post_return else {
-                    return Ok(Some(Outcome::Ruled(ruling)));
-                };
                 let number = self.outcomes.number(Outcome::Ruled(ruling));
+                let Some(post_return) = core.post_return else {
+                    return Ok(Some(number));
+                };
                 let results = self.machine.results().to_vec();
                 self.phase = Phase::PostReturn(number);
                 self.machine.call(post_return, &results)?;
             }
-            Phase::PostReturn(number) => return Ok(Some(self.outcomes.at(number))),
+            Phase::PostReturn(number) => return Ok(Some(number)),
         }
         Ok(None)
     }

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 POLICIES := $(patsubst %/Cargo.toml,%,$(wildcard policies/*/Cargo.toml))
 
-.PHONY: help demo test test-fast lint policy-tool policies guest-c bench fuzz setup
+.PHONY: help demo test test-fast lint policy-tool policies guest-c bench bench-plugin fuzz setup
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,13 +44,16 @@ guest-c: setup ## Rebuild the policy module in C and compare it with the committ
 	@scripts/setup-clang
 	cargo run --locked -p gotong-guests -- $(if $(WRITE),--write)
 
-bench: setup ## Measure: isolated evaluations and their ratio to native calls, and votes over HTTP
-	cargo build --locked --release -p gotong -p gotong-benches
-	cargo run --locked --release -p gotong-benches
+bench: setup ## Measure: evaluations, Cedar, Rego and Extism beside them, growth, and votes over HTTP; plots to docs/plots
+	cargo build --locked --release -p gotong
+	cargo run --locked --release -p gotong-benches --features peers -- --votes --plots docs/plots
 	cargo bench --locked -p gotong-benches
 
 fuzz: setup ## Fuzz everything that reads bytes from outside, FUZZ_SECONDS (30) each
 	scripts/fuzz
+
+bench-plugin: setup ## Build the plugin that Extism is measured with, from the role matrix
+	benches/extism-plugin/build
 
 # What the toolchain file asks for, also where rustup did not add it; and a C compiler for aws-lc and the linker.
 setup:

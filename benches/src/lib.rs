@@ -10,8 +10,20 @@ use gotong_policy::gate::{self as native_gate, Gate};
 use gotong_policy::role_matrix::{self as native_matrix, RoleMatrix};
 use gotong_policy::types as native_types;
 
+pub mod comparison;
+pub mod conditions;
 pub mod evaluation;
+pub mod growth;
+pub mod inputs;
+pub mod memory;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod percentiles;
+pub mod plots;
+pub mod report;
+pub mod rounds;
+pub mod threads;
+pub mod tiers;
 pub mod votes;
 
 /// Anything that keeps a measurement from being made.

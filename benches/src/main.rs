@@ -1,24 +1,36 @@
-//! `gotong-benches`: prints the table of `docs/benchmarks.md`, or one JSON line.
+//! `gotong-benches`: prints the tables of `docs/benchmarks.md`, or one JSON line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use gotong_benches::percentiles::Percentiles;
-use gotong_benches::{BenchError, evaluation, votes};
-use serde_json::json;
+use gotong_benches::conditions::Conditions;
+use gotong_benches::report::Report;
+use gotong_benches::{BenchError, memory, votes};
+
+/// Votes of a full run, for one client and for eight.
+const VOTES: usize = 2_000;
 
 #[derive(Debug, Parser)]
 struct Options {
-    /// A tenth of the calls
+    /// Shorter rounds and fewer of them: under a minute
     #[arg(long)]
     quick: bool,
-    /// One JSON object, last on stdout
+    /// One JSON object instead of the tables
     #[arg(long)]
     json: bool,
-    /// The host to measure (default: `gotong` beside this program)
+    /// Measure votes over HTTP too: needs the host
+    #[arg(long)]
+    votes: bool,
+    /// The host to measure votes with (default: `gotong` beside this program)
     #[arg(long)]
     host: Option<PathBuf>,
+    /// Draw the figures into this folder as SVG
+    #[arg(long)]
+    plots: Option<PathBuf>,
+    /// Load so many modules and say what that costs: what this program runs itself as
+    #[arg(long, hide = true)]
+    resident: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -32,58 +44,38 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), BenchError> {
-    let share = if options.quick { 10 } else { 1 };
-    let evaluation = evaluation::measure(200_000 / share)?;
-    let host = match &options.host {
-        Some(host) => host.clone(),
-        None => std::env::current_exe()?.with_file_name("gotong"),
-    };
-    let votes = tokio::runtime::Runtime::new()?.block_on(votes::measure(&host, 2_000 / share))?;
-    if options.json {
-        println!("{}", json!({"evaluation": evaluation, "votes": votes}));
+    if let Some(modules) = options.resident {
+        println!("{}", serde_json::to_string(&memory::load(modules)?)?);
         return Ok(());
     }
-    row(
-        "isolated evaluation, role-matrix authorize",
-        evaluation.authorize.isolated,
-    );
-    row("isolated evaluation, gate plan", evaluation.plan.isolated);
-    row(
-        "role-matrix authorize, with its decision record",
-        evaluation.authorize_recorded,
-    );
-    println!(
-        "{:<52} {:>10.1} ns",
-        "native call, role-matrix authorize", evaluation.authorize.native_p50_ns
-    );
-    println!(
-        "{:<52} {:>10.1} x",
-        "isolated / native, role-matrix authorize", evaluation.authorize.ratio
-    );
-    println!(
-        "{:<52} {:>10} ms",
-        "loading and compiling all policies, no cache", evaluation.load_ms
-    );
-    println!(
-        "{:<52} {:>10} ms",
-        "loading all policies from the cache", evaluation.load_cached_ms
-    );
-    row("POST vote end to end, one client", votes.sequential);
-    row("POST vote end to end, eight clients", votes.eight_clients);
-    println!(
-        "{:<52} {:>10.0} /s",
-        "votes, eight clients", votes.votes_per_second
-    );
+    let conditions = Conditions::now(options.quick);
+    if let Some(warning) = conditions.warning() {
+        eprintln!("gotong-benches: warning: {warning}");
+    }
+    let mut report = Report::measure(conditions)?;
+    if options.votes {
+        let host = match &options.host {
+            Some(host) => host.clone(),
+            None => std::env::current_exe()?.with_file_name("gotong"),
+        };
+        if host.is_file() {
+            let votes = if options.quick { VOTES / 10 } else { VOTES };
+            let runtime = tokio::runtime::Runtime::new()?;
+            report.votes = Some(runtime.block_on(votes::measure(&host, votes))?);
+        } else {
+            eprintln!(
+                "gotong-benches: votes are left out: there is no host at `{}`; build it with `cargo build --release -p gotong`",
+                host.display()
+            );
+        }
+    }
+    if let Some(folder) = &options.plots {
+        report.draw(folder)?;
+    }
+    if options.json {
+        println!("{}", report.json()?);
+    } else {
+        report.print();
+    }
     Ok(())
-}
-
-fn row(what: &str, measured: Percentiles) {
-    let us = |ns: u64| ns as f64 / 1_000.0;
-    println!(
-        "{what:<52} {:>10.1} us p50 {:>10.1} us p99 {:>10.1} us p99.9  (n={})",
-        us(measured.p50_ns),
-        us(measured.p99_ns),
-        us(measured.p999_ns),
-        measured.n
-    );
 }

@@ -47,6 +47,8 @@ pub use contract::{
 };
 pub use decision::{Circumstances, Decision, Filter, RecordError};
 pub use digest::{Digest, ParseDigestError};
+#[doc(hidden)]
+pub use engine::config;
 pub use engine::{Allocation, Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY, MAX_TABLE};
 pub use lock::{Lock, LockError, Mode, OverrideError, Pin};
 pub use metadata::{Metadata, is_name};

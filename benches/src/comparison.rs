@@ -1,11 +1,13 @@
 //! The role matrix's `authorize` in every way there is to ask it, in turns in one run: the native call, the isolated
 //! evaluation, and, where they are compiled in, the peers.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+#[cfg(feature = "peers")]
+use std::cell::RefCell;
 use std::hint::black_box;
 
-use gotong_engine::Module;
 use gotong_engine::role_matrix::AuthorizeFacts;
+use gotong_engine::{Module, RulingCache};
 use serde::Serialize;
 
 use crate::rounds::{Contender, Effort, Measured, measure};
@@ -14,11 +16,19 @@ use crate::{BenchError, authorize_natively, inputs, may_vote, may_vote_natively}
 /// A native call is shorter than reading a clock: so many are timed at once.
 const NATIVE_BATCH: u32 = 1_000;
 
+/// A hit is not much longer than reading a clock either.
+const HIT_BATCH: u32 = 10;
+
+/// Answers that the cache may keep.
+const CACHED: usize = 10_000;
+
 /// Questions to each action and token role that must be answered alike, beside those of a plain person.
 const DRAWS: usize = 12;
 
 pub const NATIVE: &str = "native call";
 pub const ISOLATED: &str = "gotong, isolated";
+pub const CACHE_HIT: &str = "gotong, in the ruling cache";
+pub const CACHE_MISS: &str = "gotong, not in the ruling cache";
 pub const CEDAR: &str = "Cedar, request built per call";
 pub const CEDAR_PREBUILT: &str = "Cedar, request prebuilt";
 pub const REGO: &str = "regorus interpreter, input built per call";
@@ -61,7 +71,10 @@ pub fn run(module: &Module, effort: Effort) -> Result<Report, BenchError> {
     #[cfg(not(feature = "peers"))]
     let agreement = None;
 
+    #[cfg(feature = "peers")]
     let question = may_vote();
+    let cache = RulingCache::new(CACHED);
+    let strangers = Cell::new(0_u64);
     let mut contenders = vec![
         Contender::batched(NATIVE, NATIVE_BATCH, || {
             black_box(authorize_natively(black_box(may_vote_natively())));
@@ -72,16 +85,26 @@ pub fn run(module: &Module, effort: Effort) -> Result<Report, BenchError> {
                 .ruling
                 .is_some()
         }),
+        Contender::batched(CACHE_HIT, HIT_BATCH, || {
+            black_box(module.evaluate_cached(&cache, black_box(&may_vote())))
+                .ruling()
+                .is_some()
+        }),
+        Contender::new(CACHE_MISS, || {
+            let mut facts = may_vote();
+            facts.standing.seed_age_ms = strangers.get();
+            strangers.set(strangers.get() + 1);
+            black_box(module.evaluate_cached(&cache, black_box(&facts)))
+                .ruling()
+                .is_some()
+        }),
     ];
     #[cfg(feature = "peers")]
     contenders.extend(of_peers(&peers, &question)?);
     let vote = measure(&mut contenders, effort)?;
     drop(contenders);
 
-    let natively: Vec<_> = questions
-        .iter()
-        .map(|facts| inputs::natively(facts))
-        .collect();
+    let natively: Vec<_> = questions.iter().map(inputs::natively).collect();
     let turn = Turn::of(&questions);
     let mut contenders = vec![
         Contender::batched(NATIVE, NATIVE_BATCH, || {

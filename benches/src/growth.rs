@@ -1,20 +1,27 @@
 //! How the cost of one decision grows with the number of rules: a list of conditions, of which the last one holds, as
 //! a module, as Cedar policies and as Rego rules.
 //!
+//! And with the input: so many findings in a scan, of which the last one decides; so many questions in one list.
+//!
 //! Each rule asks for one number and for one of two relations. Nobody may index: the module is a list of tests too, so
 //! that what is compared is what one more rule costs.
 
 use std::fmt::Write as _;
 
 use gotong_engine::build::componentize_for;
-use gotong_engine::role_matrix::AuthorizeFacts;
-use gotong_engine::{Engine, Family, Metadata, Module};
+use gotong_engine::moderation::{self, AssessFacts, Category, MediaScan, Severity, Violation};
+use gotong_engine::role_matrix::{AuthorizeFacts, ProjectFacts, ProjectManyFacts};
+use gotong_engine::types::TrustTier;
+use gotong_engine::{Engine, Family, Metadata, Module, Policies};
 use serde::Serialize;
 
 use crate::rounds::{Contender, Effort, Measured, measure};
 use crate::{BenchError, may_vote};
 
 pub const RULES: [usize; 5] = [10, 30, 100, 300, 1_000];
+
+/// Findings of a scan, questions of a list.
+pub const ITEMS: [usize; 5] = [1, 3, 10, 30, 100];
 
 /// One measured point of all curves.
 #[derive(Debug, Serialize)]
@@ -52,6 +59,93 @@ pub fn rules(engine: &Engine, effort: Effort) -> Result<Vec<Point>, BenchError> 
             })
         })
         .collect()
+}
+
+/// A scan with so many findings, of which the last one decides: the moderation module, and the same test alone as a
+/// Cedar policy and as a Rego rule.
+///
+/// # Errors
+/// When a policy is refused, an answer is another one, or a call fails.
+pub fn findings(policies: &Policies, effort: Effort) -> Result<Vec<Point>, BenchError> {
+    let module = policies.for_question::<AssessFacts>();
+    ITEMS
+        .into_iter()
+        .map(|size| {
+            let facts = scan(size);
+            let ruling = module
+                .evaluate(&facts)
+                .ruling
+                .ok_or("moderation gave no ruling")?;
+            if ruling.action != moderation::Action::Block {
+                return Err(format!("{size} findings end as `{}`", ruling.action).into());
+            }
+            let mut contenders = vec![Contender::new("gotong, isolated: all of `assess`", || {
+                std::hint::black_box(module.evaluate(std::hint::black_box(&facts)))
+                    .ruling
+                    .is_some()
+            })];
+            #[cfg(feature = "peers")]
+            contenders.extend(crate::peers::grown::findings(size)?);
+            Ok(Point {
+                size,
+                measured: measure(&mut contenders, effort)?,
+            })
+        })
+        .collect()
+}
+
+/// A page of so many entities: one list to one instance, and a question and an instance for each.
+///
+/// # Errors
+/// When a call fails.
+pub fn lists(policies: &Policies, effort: Effort) -> Result<Vec<Point>, BenchError> {
+    let module = policies.for_question::<ProjectFacts>();
+    ITEMS
+        .into_iter()
+        .map(|size| {
+            let one = ProjectFacts {
+                standing: may_vote().standing,
+            };
+            let many = ProjectManyFacts {
+                items: vec![one.clone(); size],
+            };
+            let mut contenders = [
+                Contender::new("gotong, isolated: one list", || {
+                    std::hint::black_box(module.evaluate(std::hint::black_box(&many)))
+                        .ruling
+                        .is_some_and(|all| all.len() == size)
+                }),
+                Contender::new("gotong, isolated: one question at a time", || {
+                    (0..size).all(|_| {
+                        std::hint::black_box(module.evaluate(std::hint::black_box(&one)))
+                            .ruling
+                            .is_some()
+                    })
+                }),
+            ];
+            Ok(Point {
+                size,
+                measured: measure(&mut contenders, effort)?,
+            })
+        })
+        .collect()
+}
+
+fn scan(findings: usize) -> AssessFacts {
+    let found = |category| Violation {
+        category,
+        severity: Severity::High,
+    };
+    let mut violations = vec![found(Category::Spam); findings - 1];
+    violations.push(found(Category::Hate));
+    AssessFacts {
+        ai_answered: true,
+        confidence_permille: 980,
+        violations,
+        media: MediaScan::None,
+        author_tier: TrustTier::Pemula,
+        reports: 0,
+    }
 }
 
 /// The id of a rule; the first is 1.

@@ -49,7 +49,7 @@ pub fn run(modules: usize) -> Result<Report, BenchError> {
 /// # Errors
 /// When a module cannot be loaded, or the system does not say how much is resident.
 pub fn load(modules: usize) -> Result<Report, BenchError> {
-    let bytes = tiers::active_module()?;
+    let (_, bytes) = tiers::active_module()?;
     let engine = Engine::new()?;
     let started = std::time::Instant::now();
     let mut loaded = Vec::new();

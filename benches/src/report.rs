@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::comparison::{self, CEDAR, ISOLATED, NATIVE};
+use crate::comparison::{self, CACHE_HIT, CEDAR, ISOLATED, NATIVE};
 use crate::conditions::Conditions;
 use crate::growth::{self, Point};
 use crate::plots::{self, time};
@@ -38,6 +38,8 @@ pub struct Report {
     pub families: evaluation::Report,
     pub threads: Vec<Throughput>,
     pub growth_of_rules: Vec<Point>,
+    pub growth_of_findings: Vec<Point>,
+    pub growth_of_lists: Vec<Point>,
     pub memory: memory::Report,
     pub votes: Option<votes::Report>,
     pub seconds: u64,
@@ -59,6 +61,8 @@ impl Report {
         let turn = Duration::from_millis(if quick { 100 } else { 500 });
         let threads = threads::run(module, effort.rounds, turn)?;
         let growth_of_rules = growth::rules(policies.engine(), effort.shortened())?;
+        let growth_of_findings = growth::findings(&policies, effort.shortened())?;
+        let growth_of_lists = growth::lists(&policies, effort.shortened())?;
         let families = evaluation::measure(&policies, effort.shortened())?;
         let memory = memory::run(if quick { 105 } else { 500 })?;
         Ok(Self {
@@ -68,6 +72,8 @@ impl Report {
             families,
             threads,
             growth_of_rules,
+            growth_of_findings,
+            growth_of_lists,
             memory,
             votes: None,
             seconds: started.elapsed().as_secs(),
@@ -80,7 +86,7 @@ impl Report {
         json!({
             "isolated_p50_ns": self.comparison.p50(ISOLATED),
             "native_p50_ns": self.comparison.p50(NATIVE),
-            "cache_hit_p50_ns": Value::Null,
+            "cache_hit_p50_ns": self.comparison.p50(CACHE_HIT),
             "ratio_cedar": self.comparison.ratio(CEDAR),
             "ratio_regorus": self.comparison.ratio_regorus(),
             "ratio_extism_fresh": self.comparison.ratio_extism_fresh(),
@@ -130,6 +136,18 @@ impl Report {
         for point in &self.growth_of_rules {
             table(
                 &format!("{} rules, the last one decides", point.size),
+                &point.measured,
+            );
+        }
+        for point in &self.growth_of_findings {
+            table(
+                &format!("{} findings, the last one decides", point.size),
+                &point.measured,
+            );
+        }
+        for point in &self.growth_of_lists {
+            table(
+                &format!("a page of {} entities", point.size),
                 &point.measured,
             );
         }
@@ -189,6 +207,18 @@ impl Report {
             "A list of rules, of which the last one decides",
             "rules",
             &self.growth_of_rules,
+        )?;
+        plots::growth(
+            &folder.join("findings.svg"),
+            "A scan's findings, of which the last one decides",
+            "findings",
+            &self.growth_of_findings,
+        )?;
+        plots::growth(
+            &folder.join("lists.svg"),
+            "A page of entities: one list, or a question at a time",
+            "entities",
+            &self.growth_of_lists,
         )?;
         plots::memory(&folder.join("modules.svg"), &self.memory)
     }

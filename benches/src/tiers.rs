@@ -1,12 +1,12 @@
 //! What each part of an evaluation costs: the role matrix's `authorize` straight in wasmtime, under the engine's
-//! configuration with one setting changed at a time. The engine itself has no such switches.
+//! configuration with one setting changed at a time. The engine has a switch for the allocation alone.
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use gotong_engine::role_matrix::{AuthorizeFacts, Ruling};
-use gotong_engine::{FUEL, Family, Lock, Mode, Question};
+use gotong_engine::{Allocation, FUEL, Family, Lock, Mode, Pin, Question};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, TypedFunc};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, Store};
+use wasmtime::{Config, Engine, Store};
 
 use crate::rounds::Contender;
 use crate::{BenchError, may_vote};
@@ -27,9 +27,12 @@ struct Tier {
 impl Tier {
     fn new(config: &Config, fuel: bool) -> Result<Self, BenchError> {
         let engine = Engine::new(config)?;
-        let component = Component::from_binary(&engine, &active_module()?)?;
+        let (pin, bytes) = active_module()?;
+        let component = Component::from_binary(&engine, &bytes)?;
+        let version = pin.abi.rsplit_once('@').map_or("", |(_, version)| version);
+        let interface = format!("{}@{version}", Family::RoleMatrix.interface());
         let interface = component
-            .get_export_index(None, Family::RoleMatrix.interface())
+            .get_export_index(None, &interface)
             .ok_or("the module exports no role matrix")?;
         let export = component
             .get_export_index(Some(&interface), AuthorizeFacts::FUNCTION)
@@ -48,7 +51,7 @@ impl Tier {
         // No ticker here: the epoch never ends anything.
         store.set_epoch_deadline(u64::MAX / 2);
         let instance = self.pre.instantiate(&mut store)?;
-        let authorize = instance.get_typed_func(&mut store, &self.export)?;
+        let authorize = instance.get_typed_func(&mut store, self.export)?;
         Ok((store, authorize))
     }
 
@@ -72,8 +75,8 @@ fn may_vote_forever() -> &'static AuthorizeFacts {
     &FACTS
 }
 
-/// The bytes of the active role matrix.
-pub(crate) fn active_module() -> Result<Vec<u8>, BenchError> {
+/// The active role matrix.
+pub(crate) fn active_module() -> Result<(Pin, Vec<u8>), BenchError> {
     let dir = Dir::open_ambient_dir(crate::root().join("policies"), ambient_authority())?;
     let lock = Lock::parse(&dir.read_to_string("policies.lock")?)?;
     let pin = lock
@@ -81,7 +84,7 @@ pub(crate) fn active_module() -> Result<Vec<u8>, BenchError> {
         .iter()
         .find(|pin| pin.family == Family::RoleMatrix && pin.mode == Mode::Active)
         .ok_or("no role matrix is active")?;
-    Ok(dir.read(&pin.file)?)
+    Ok((pin.clone(), dir.read(&pin.file)?))
 }
 
 /// One contender for each set-up.
@@ -89,15 +92,10 @@ pub(crate) fn active_module() -> Result<Vec<u8>, BenchError> {
 /// # Errors
 /// When an engine cannot be set up.
 pub fn contenders() -> Result<Vec<Contender<'static>>, BenchError> {
-    let config = gotong_engine::config;
+    let config = || gotong_engine::config(Allocation::Pooled);
     let fresh = |name: &str, config: &Config, fuel: bool| -> Result<_, BenchError> {
         let tier = Tier::new(config, fuel)?;
         Ok(Contender::new(name, move || tier.fresh()))
-    };
-    let on_demand = || {
-        let mut config = config();
-        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-        config
     };
     let reused = Tier::new(&config(), true)?;
     let mut instance = None;
@@ -132,7 +130,11 @@ pub fn contenders() -> Result<Vec<Contender<'static>>, BenchError> {
                 .cranelift_nan_canonicalization(false),
             false,
         )?,
-        fresh("fresh instance, on-demand allocation", &on_demand(), true)?,
+        fresh(
+            "fresh instance, on-demand allocation",
+            &gotong_engine::config(Allocation::OnDemand),
+            true,
+        )?,
         Contender::new("reused instance (not isolated)", reused),
     ])
 }

@@ -1,4 +1,4 @@
-//! The peers' lists of rules for [`crate::growth`].
+//! The peers' lists of rules and of findings for [`crate::growth`].
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -90,14 +90,7 @@ fn rego(rules: usize) -> Result<Contender<'static>, BenchError> {
             name(rule)
         )?;
     }
-    let mut engine = Engine::new();
-    engine.add_policy("grown.rego".into(), text)?;
-    let policy = engine.compile_with_entrypoint(&ENTRY.into())?;
-    let program = Compiler::compile_from_policy(&policy, &[ENTRY])?;
-    let mut machine = RegoVM::new_with_policy(policy);
-    machine.load_program(program);
-    machine.set_data(Value::new_object())?;
-    machine.set_max_instructions(usize::MAX);
+    let mut machine = machine(text, ENTRY)?;
     let [number, relations, participant] = ["number", "relations", "participant"].map(Value::from);
     let asked = Value::from(rules);
     let mut ask = move || -> Result<Value, BenchError> {
@@ -116,4 +109,91 @@ fn rego(rules: usize) -> Result<Contender<'static>, BenchError> {
         "regorus virtual machine, input built per call",
         move || black_box(ask()).is_ok(),
     ))
+}
+
+/// Cedar and Rego with so many findings in a request that is built per call. The last one blocks; the others are all
+/// different, for a set holds nothing twice.
+///
+/// # Errors
+/// When a policy is refused, or does not block.
+pub fn findings(findings: usize) -> Result<Vec<Contender<'static>>, BenchError> {
+    let mut found: Vec<String> = (1..findings)
+        .map(|each| format!("spam_{each:03}"))
+        .collect();
+    found.push("hate".to_owned());
+    Ok(vec![cedar_findings(found.clone())?, rego_findings(&found)?])
+}
+
+fn cedar_findings(found: Vec<String>) -> Result<Contender<'static>, BenchError> {
+    let policies = PolicySet::from_str(
+        "permit (principal, action, resource) when { context.findings.containsAny( \
+         [\"hate\", \"violence\", \"harassment\", \"illegal\", \"child_safety\"]) };",
+    )?;
+    let (principal, action, resource) = (
+        EntityUid::from_str("Role::\"user\"")?,
+        EntityUid::from_str("Action::\"block\"")?,
+        EntityUid::from_str("Privacy::\"open\"")?,
+    );
+    let authorizer = Authorizer::new();
+    let entities = Entities::empty();
+    let ask = move || -> Result<bool, BenchError> {
+        let findings = RestrictedExpression::new_set(
+            found
+                .iter()
+                .map(|each| RestrictedExpression::new_string(each.clone())),
+        );
+        let context = Context::from_pairs([("findings".to_owned(), findings)])?;
+        let request = Request::new(
+            principal.clone(),
+            action.clone(),
+            resource.clone(),
+            context,
+            None,
+        )?;
+        let response = authorizer.is_authorized(&request, &policies, &entities);
+        Ok(response.decision() == Decision::Allow)
+    };
+    if !ask()? {
+        return Err("Cedar does not find the finding that blocks".into());
+    }
+    Ok(Contender::new("Cedar: the one test", move || {
+        black_box(ask()).is_ok_and(|blocks| blocks)
+    }))
+}
+
+fn rego_findings(found: &[String]) -> Result<Contender<'static>, BenchError> {
+    const ENTRY: &str = "data.grown.block";
+    let text = "package grown\n\nimport rego.v1\n\nblock if {\n\tsome finding in input.findings\n\t\
+                finding in {\"hate\", \"violence\", \"harassment\", \"illegal\", \"child_safety\"}\n}\n";
+    let mut machine = machine(text.to_owned(), ENTRY)?;
+    let key = Value::from("findings");
+    let found: Vec<Value> = found
+        .iter()
+        .map(|each| Value::from(each.as_str()))
+        .collect();
+    let mut ask = move || -> Result<bool, BenchError> {
+        let input = std::collections::BTreeMap::from([(key.clone(), Value::from(found.clone()))]);
+        machine.set_input(Value::from(input));
+        Ok(machine.execute()? == Value::from(true))
+    };
+    if !ask()? {
+        return Err("Rego does not find the finding that blocks".into());
+    }
+    Ok(Contender::new(
+        "regorus virtual machine: the one test",
+        move || black_box(ask()).is_ok_and(|blocks| blocks),
+    ))
+}
+
+/// A policy without data, loaded into the virtual machine.
+fn machine(text: String, entry: &str) -> Result<RegoVM, BenchError> {
+    let mut engine = Engine::new();
+    engine.add_policy("grown.rego".into(), text)?;
+    let policy = engine.compile_with_entrypoint(&entry.into())?;
+    let program = Compiler::compile_from_policy(&policy, &[entry])?;
+    let mut machine = RegoVM::new_with_policy(policy);
+    machine.load_program(program);
+    machine.set_data(Value::new_object())?;
+    machine.set_max_instructions(usize::MAX);
+    Ok(machine)
 }

@@ -252,14 +252,4 @@ impl Report {
     pub fn ratio(&self, peer: &str) -> Option<f64> {
         Some(self.p50(peer)? / self.p50(ISOLATED)?)
     }
-
-    /// Of a fresh Extism instance, with the quicker of the two allocators.
-    pub fn ratio_extism_fresh(&self) -> Option<f64> {
-        Some(self.ratio(EXTISM_FRESH)?.min(self.ratio(EXTISM_POOLED)?))
-    }
-
-    /// Rego's in the quicker of regorus's two ways.
-    pub fn ratio_regorus(&self) -> Option<f64> {
-        Some(self.ratio(REGO)?.min(self.ratio(MACHINE)?))
-    }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::comparison::{self, CACHE_HIT, CEDAR, ISOLATED, NATIVE};
+use crate::comparison::{
+    self, CACHE_HIT, CEDAR, EXTISM_FRESH, EXTISM_POOLED, ISOLATED, MACHINE, NATIVE, REGO,
+};
 use crate::conditions::Conditions;
 use crate::growth::{self, Point};
 use crate::plots::{self, time};
@@ -88,8 +90,10 @@ impl Report {
             "native_p50_ns": self.comparison.p50(NATIVE),
             "cache_hit_p50_ns": self.comparison.p50(CACHE_HIT),
             "ratio_cedar": self.comparison.ratio(CEDAR),
-            "ratio_regorus": self.comparison.ratio_regorus(),
-            "ratio_extism_fresh": self.comparison.ratio_extism_fresh(),
+            "ratio_regorus": self.comparison.ratio(REGO),
+            "ratio_regorus_vm": self.comparison.ratio(MACHINE),
+            "ratio_extism_fresh": self.comparison.ratio(EXTISM_FRESH),
+            "ratio_extism_fresh_pooled": self.comparison.ratio(EXTISM_POOLED),
             "decisions_per_second_per_core": cores.map(|all| all.decisions_per_second_per_core),
             "kib_per_module": self.memory.kib_per_module,
         })

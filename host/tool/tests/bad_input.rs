@@ -209,3 +209,40 @@ fn a_case_that_is_none_is_told_by_file_and_line_before_anything_is_built() {
     let line = refused(author.here(), &["test", "wrong-cases"]);
     assert!(line.contains("wrong-cases/cases"), "{line}");
 }
+
+#[test]
+fn a_lock_that_is_none_is_told_by_its_line() {
+    let lock = fs::read_to_string(root().join("policies/policies.lock")).unwrap();
+    let entry = &lock[lock.find("[[module]]").unwrap()..];
+    let entry = &entry[..entry[2..].find("[[module]]").unwrap() + 2];
+    let unknown = lock.replacen("mode = ", "sha1 = \"x\"\nmode = ", 1);
+    for (text, says) in [
+        (unknown, "unknown field `sha1`"),
+        (format!("{lock}\n{entry}"), "is listed twice"),
+        (
+            lock.replacen("lock_version = 1", "lock_version = 9", 1),
+            "lock_version 9",
+        ),
+        (lock[..lock.len() / 2].to_owned(), "policies.lock, line "),
+        ("no lock at all".to_owned(), "policies.lock, line 1"),
+    ] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("policies.lock"), &text).unwrap();
+        let policies = folder.path().display().to_string();
+        for args in [
+            &["inspect", "gate"][..],
+            &["diff", "gate", "gate"],
+            &["docs"],
+            &["bench", "gate@1.0.1"],
+            &["build", "policies/gate"],
+        ] {
+            let line = refused(&root(), &[args, &["--policies", &policies]].concat());
+            assert!(
+                line.contains(says) && line.contains("policies.lock"),
+                "{args:?}: {line}"
+            );
+        }
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "nothing is written");
+    }
+}

@@ -88,6 +88,35 @@ pub async fn entity_for(
     Ok((rows.first(0)?, rows.take(1)?))
 }
 
+/// Entities with what one person is to each now, in one round trip. Ids without an entity are left out.
+pub async fn entities_for(
+    store: &Store,
+    entity_ids: &[&str],
+    user_id: &str,
+) -> Result<Vec<(EntityRow, Vec<RelationRow>)>, StoreError> {
+    let mut query = "SELECT * FROM $entities;".to_owned();
+    for place in 0..entity_ids.len() {
+        query.push_str(&format!(
+            "SELECT * FROM $mine{place} WHERE until_ms = NULL;"
+        ));
+    }
+    let keys = entity_ids.iter().map(|entity_id| entity_key(entity_id));
+    let mut read = store.read(&query).bind_keys("entities", keys);
+    for (place, entity_id) in entity_ids.iter().enumerate() {
+        let mine = KeyRange::prefix("relation", (*entity_id, user_id));
+        read = read.bind_range(&format!("mine{place}"), &mine);
+    }
+    let mut rows = read.await?;
+    let entities: Vec<EntityRow> = rows.take(0)?;
+    let mut found = Vec::with_capacity(entities.len());
+    for entity in entities {
+        let place = entity_ids.iter().position(|id| *id == entity.entity_id);
+        let mine = rows.take(place.map_or(usize::MAX, |place| place + 1))?;
+        found.push((entity, mine));
+    }
+    Ok(found)
+}
+
 /// Everybody who is something to the entity now, in the order of user ids.
 pub async fn people(store: &Store, entity_id: &str) -> Result<Vec<RelationRow>, StoreError> {
     let mut rows = store

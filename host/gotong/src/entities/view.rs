@@ -85,6 +85,34 @@ pub async fn visible(
     Ok(Visible { entity, projection })
 }
 
+/// The entities of a page, as far as the reader may know of them, in no particular order.
+pub async fn visible_among(
+    app: &App,
+    context: &ReadContext,
+    entity_ids: &[&str],
+) -> Result<Vec<Visible>, Refusal> {
+    let viewer = context.caller.user_id();
+    let found = store::entities_for(&app.store, entity_ids, viewer).await?;
+    let entities: Vec<Entity> = found
+        .into_iter()
+        .map(|(row, mine)| Entity {
+            row,
+            mine: relations::union(&mine),
+        })
+        .collect();
+    let facts = entities.iter().map(|entity| {
+        let matter = entity.matter(context.now_ms, viewer);
+        let standing = authority::viewing(&context.caller, &matter);
+        (entity.row.scope_id.as_str(), ProjectFacts { standing })
+    });
+    let projections = rulings::peek_projections(app, facts.collect())?;
+    let pairs = entities.into_iter().zip(projections);
+    Ok(pairs
+        .filter(|(_, projection)| projection.visible)
+        .map(|(entity, projection)| Visible { entity, projection })
+        .collect())
+}
+
 fn projection(
     app: &App,
     entity: &Entity,

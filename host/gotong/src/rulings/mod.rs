@@ -10,6 +10,9 @@ pub mod replay;
 pub mod routes;
 pub mod shadow;
 
+use std::collections::BTreeMap;
+
+use gotong_engine::role_matrix::{ProjectFacts, ProjectManyFacts, Projection};
 use gotong_engine::{Digest, Evaluation, Family, Module, Outcome, Question, Record, RecordMode};
 use uuid::Uuid;
 
@@ -106,7 +109,49 @@ pub fn ask<Q: Question>(
 
 /// Asks the policy that decides in a scope on behalf of a reader.
 pub fn peek<Q: Question>(app: &App, scope: &str, facts: &Q) -> Result<Q::Ruling, Refusal> {
-    let module = app.policies.deciding(Q::FAMILY, scope);
+    peek_at(app, app.policies.deciding(Q::FAMILY, scope), facts)
+}
+
+/// What a reader may see of a page of entities, each in its scope; the answers are in the order of the items. A module
+/// that has the list form is asked once for all that is its to decide.
+pub fn peek_projections(
+    app: &App,
+    items: Vec<(&str, ProjectFacts)>,
+) -> Result<Vec<Projection>, Refusal> {
+    let mut by_module: BTreeMap<Digest, (&Module, Vec<usize>, Vec<ProjectFacts>)> = BTreeMap::new();
+    let wanted = items.len();
+    for (place, (scope, facts)) in items.into_iter().enumerate() {
+        let module = app.policies.deciding(Family::RoleMatrix, scope);
+        let (_, places, asked) = by_module
+            .entry(module.digest())
+            .or_insert_with(|| (module, Vec::new(), Vec::new()));
+        places.push(place);
+        asked.push(facts);
+    }
+    let mut projections = Vec::with_capacity(wanted);
+    for (module, places, facts) in by_module.into_values() {
+        let answers = if module.answers::<ProjectManyFacts>() {
+            peek_at(app, module, &ProjectManyFacts { items: facts })?
+        } else {
+            let each = facts.iter().map(|facts| peek_at(app, module, facts));
+            each.collect::<Result<_, _>>()?
+        };
+        if answers.len() != places.len() {
+            let code = "policy_answers_missing";
+            tracing::error!(module = module.name(), version = module.version(), code);
+            return Err(Refusal::PolicyFailed {
+                family: Family::RoleMatrix,
+                code,
+                decision_id: String::new(),
+            });
+        }
+        projections.extend(places.into_iter().zip(answers));
+    }
+    projections.sort_by_key(|(place, _)| *place);
+    Ok(projections.into_iter().map(|(_, answer)| answer).collect())
+}
+
+fn peek_at<Q: Question>(app: &App, module: &Module, facts: &Q) -> Result<Q::Ruling, Refusal> {
     let evaluation = match &app.rulings {
         Some(cache) => module.evaluate_cached(cache, facts).evaluation().clone(),
         None => module.evaluate(facts),

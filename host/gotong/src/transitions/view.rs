@@ -1,6 +1,6 @@
 //! What a viewer gets to see of a transition.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use gotong_engine::role_matrix::{Fields, Projection};
 use gotong_engine::types::Relations;
@@ -10,7 +10,7 @@ use super::store::{self, EligibleRow, Filter, GateRow, ObjectionRow, Status, Tra
 use crate::app::App;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::view::{Visible, visible};
+use crate::entities::view::{Visible, visible, visible_among};
 use crate::entities::{self, Entity};
 use crate::http::context::ReadContext;
 
@@ -227,16 +227,24 @@ pub async fn list(
         };
         let rows = store::list(&app.store, &filter, BATCH).await?;
         let ended = rows.len() < BATCH;
+        let unseen: BTreeSet<&str> = rows
+            .iter()
+            .map(|row| row.entity_id.as_str())
+            .filter(|entity_id| !entities.contains_key(*entity_id))
+            .collect();
+        let unseen = Vec::from_iter(unseen);
+        let visible = visible_among(app, context, &unseen).await?;
+        entities.extend(
+            unseen
+                .iter()
+                .map(|entity_id| ((*entity_id).to_owned(), None)),
+        );
+        for Visible { entity, projection } in visible {
+            let seen = Seen::by(&entity, &projection);
+            entities.insert(entity.row.entity_id, seen);
+        }
         for row in rows {
             after = Some((row.occurred_at_ms, row.transition_id.clone()));
-            if !entities.contains_key(&row.entity_id) {
-                let seen = match look(app, context, &row.entity_id).await {
-                    Ok(seen) => Some(seen),
-                    Err(Refusal::NotFound(_)) => None,
-                    Err(refusal) => return Err(refusal),
-                };
-                entities.insert(row.entity_id.clone(), seen);
-            }
             if let Some(Some(seen)) = entities.get(&row.entity_id) {
                 let place = cursor(&row);
                 items.push(short(row, seen));

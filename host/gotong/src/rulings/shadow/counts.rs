@@ -83,7 +83,7 @@ impl Shadows {
         self.sample_permille
     }
 
-    /// The shadows to be asked beside `decided`. Only beside the active module: a matter that is decided by an older
+    /// The shadows to be asked beside `decided`: those that know the question (an older contract has no list forms). Only beside the active module: a matter that is decided by an older
     /// version, or by the module of its scope, differs from a candidate for what is active in any case.
     pub fn of<'a, Q: Question>(
         &'a self,
@@ -93,6 +93,7 @@ impl Shadows {
         policies.shadows(Q::FAMILY).filter(|shadow| {
             self.sample_permille > 0
                 && decided.mode() == Mode::Active
+                && shadow.answers::<Q>()
                 && !self.is_suspended(&shadow.digest())
         })
     }

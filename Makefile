@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 POLICIES := $(patsubst %/Cargo.toml,%,$(wildcard policies/*/Cargo.toml))
 
-.PHONY: help demo test test-fast lint policy-tool policies guest-c bench bench-plugin fuzz setup
+.PHONY: help demo test test-fast lint policy-tool policies guest-c bench bench-plugin fuzz setup setup-redis
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -12,7 +12,7 @@ help: ## List the targets
 demo: setup ## Drive a community matter from its seed to tuntas, and replay every decision
 	cargo run --locked -p gotong -- demo
 
-test: setup lint ## Everything CI runs: format, lints, the policies rebuilt and compared, all tests
+test: setup setup-redis lint ## Everything CI runs: format, lints, the policies rebuilt and compared, all tests
 	cargo build --locked -p gotong
 	cargo run --locked -p gotong -- migrate --check
 	scripts/verify-policies
@@ -58,3 +58,6 @@ bench-plugin: setup ## Build the plugin that Extism is measured with, from the r
 # What the toolchain file asks for, also where rustup did not add it; and a C compiler for aws-lc and the linker.
 setup:
 	@scripts/setup
+
+setup-redis:
+	@scripts/setup-redis

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::command::locks::KeyedLocks;
 use crate::config::Config;
 use crate::http::auth::Tokens;
+use crate::redis::Redis;
 use crate::rulings::gate::{Tracks, TracksByScope};
 use crate::rulings::shadow::Shadows;
 
@@ -23,6 +24,9 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub config: Config,
     pub store: Store,
+    /// What hosts share for speed; `None`: this one keeps to itself.
+    #[cfg_attr(not(test), expect(dead_code, reason = "first used by the limits"))]
+    pub redis: Option<Redis>,
     pub policies: Arc<Policies>,
     tracks: TracksByScope,
     /// Rulings by their facts, unless the settings want none kept.
@@ -46,6 +50,7 @@ impl App {
     pub fn new(
         config: Config,
         store: Store,
+        redis: Option<Redis>,
         policies: Arc<Policies>,
         tracks: TracksByScope,
         tokens: Tokens,
@@ -55,6 +60,7 @@ impl App {
         Self(Arc::new(Parts {
             config,
             store,
+            redis,
             policies,
             tracks,
             rulings,
@@ -80,6 +86,7 @@ impl App {
         Self::new(
             self.config.clone(),
             self.store.clone(),
+            self.redis.clone(),
             self.policies.clone(),
             self.0.tracks.clone(),
             tokens,

@@ -22,6 +22,8 @@ const NOT_SETTINGS: &[&str] = &["config", "token"];
 const VERBATIM: &[&str] = &[
     "auth__hs256_secret",
     "auth__eddsa_public_key_pem",
+    "redis_prefix",
+    "redis_url",
     "store_url",
 ];
 
@@ -29,6 +31,9 @@ const VERBATIM: &[&str] = &[
 const LONGEST_LEEWAY_S: u64 = 300;
 
 const SHORTEST_SECRET: usize = 32;
+
+/// Longer, and a Redis that hangs would hold every request up.
+const LONGEST_REDIS_MS: u64 = 5_000;
 
 /// Most rulings that are kept by their facts.
 const MOST_RULINGS: usize = 1_000_000;
@@ -44,6 +49,12 @@ pub struct Config {
     pub store_url: Secret,
     /// `false`: surrealkv leaves syncing to the operating system. A power loss can then take the newest writes.
     pub store_sync: bool,
+    /// `redis://[USER:PASSWORD@]HOST:PORT[/DB]`; without it, a host keeps to itself what hosts could share.
+    pub redis_url: Option<Secret>,
+    /// What every key in Redis begins with: hosts on one store have the same.
+    pub redis_prefix: String,
+    /// How long Redis may take to connect or to answer, before the host goes on without it.
+    pub redis_timeout_ms: u64,
     /// Folder that holds `policies.lock`; looked for upwards from the working directory when unset.
     pub policies_dir: Option<PathBuf>,
     /// Folder of golden decisions, replayed at start; unset: `fixtures/decisions` beside the policies.
@@ -121,6 +132,9 @@ impl Default for Config {
             listen: "127.0.0.1:8080".into(),
             store_url: Secret::new("memory"),
             store_sync: true,
+            redis_url: None,
+            redis_prefix: "gotong".into(),
+            redis_timeout_ms: 250,
             policies_dir: None,
             golden_dir: None,
             cache_dir: None,
@@ -179,6 +193,12 @@ pub enum ConfigError {
         "rulings_cache is {0}, at most {MOST_RULINGS} rulings are kept: each takes a few kilobytes"
     )]
     Rulings(usize),
+    #[error("redis_url is not an address of a Redis: use redis://[USER:PASSWORD@]HOST:PORT[/DB]")]
+    Redis,
+    #[error("redis_prefix has 1 to 64 characters of A-Z a-z 0-9 _ : . -")]
+    RedisPrefix,
+    #[error("redis_timeout_ms is {0}: 1 to {LONGEST_REDIS_MS} are possible")]
+    RedisTimeout(u64),
     #[error(
         "require_signed_lock is set, but lock_keys (GOTONG_LOCK_KEYS) names no file of the public keys that may sign"
     )]
@@ -249,6 +269,7 @@ impl Config {
             (false, Some(_)) => return Err(ConfigError::LockKeysUnused),
             _ => {}
         }
+        self.check_redis()?;
         let limits = &self.limits;
         if limits.body_bytes == 0 || limits.request_timeout_ms == 0 || limits.commit_tries == 0 {
             return Err(ConfigError::NothingAllowed);
@@ -259,6 +280,20 @@ impl Config {
             Err(ConfigError::TimeoutBeyondLease(
                 self.limits.request_timeout_ms,
             ))
+        }
+    }
+
+    fn check_redis(&self) -> Result<(), ConfigError> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+        if !(1..=64).contains(&self.redis_prefix.len()) || !self.redis_prefix.bytes().all(fits) {
+            return Err(ConfigError::RedisPrefix);
+        }
+        if !(1..=LONGEST_REDIS_MS).contains(&self.redis_timeout_ms) {
+            return Err(ConfigError::RedisTimeout(self.redis_timeout_ms));
+        }
+        match &self.redis_url {
+            Some(url) if crate::redis::client(url.expose()).is_err() => Err(ConfigError::Redis),
+            _ => Ok(()),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::clock::system_now_ms;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
+use crate::redis::{Redis, RedisError};
 use crate::rulings::decision::{self, DecisionRow};
 use crate::rulings::gate::{TracksByScope, TracksError};
 
@@ -48,6 +49,8 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     #[error(transparent)]
     Keys(#[from] TokenKeyError),
     #[error("lock_keys `{}` cannot be used: {why}", path.display())]
@@ -175,7 +178,12 @@ pub async fn start(config: Config) -> Result<App, StartError> {
         "policies are as they were"
     );
     let tokens = Tokens::new(&config.auth)?;
-    Ok(App::new(config, store, policies, tracks, tokens))
+    let redis = Redis::connect(&config)?;
+    if let Some(redis) = &redis {
+        // Whether it is there is logged; a host without it starts all the same.
+        let _ = redis.ping().await;
+    }
+    Ok(App::new(config, store, redis, policies, tracks, tokens))
 }
 
 /// `name@version` of every module in a mode.

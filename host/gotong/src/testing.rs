@@ -30,7 +30,7 @@ pub async fn app() -> App {
     let policies = Arc::new(load_policies(&config).unwrap());
     let tracks = TracksByScope::read(&policies).unwrap();
     let tokens = Tokens::new(&config.auth).unwrap();
-    App::new(config, store, policies, tracks, tokens)
+    App::new(config, store, None, policies, tracks, tokens)
 }
 
 /// A request of a user, under a key of its own.

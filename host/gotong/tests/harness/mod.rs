@@ -5,6 +5,8 @@
     reason = "every test file uses its own part of the harness, and may fail"
 )]
 
+pub mod redis;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

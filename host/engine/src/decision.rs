@@ -8,6 +8,7 @@ use crate::record::{ModuleRef, Record, RecordMode};
 
 /// One row of `policy_decision`, as the store keeps it, an auditor reads it and a bundle holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decision {
     /// UUIDv7: the order of ids is the order of making.
     pub decision_id: String,

@@ -60,4 +60,4 @@ pub use replay::{
     LISTED, Listed, MAX_THREADS, ModuleSet, Run, Summary, Tally, Verdict, cores, replay, replay_all,
 };
 pub use ruling_cache::{Answer, RulingCache};
-pub use scope::{Override, is_scope};
+pub use scope::{Override, SCOPE_PATTERN, is_scope};

@@ -12,6 +12,7 @@ use crate::question::Question;
 
 /// Whether the host followed the ruling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RecordMode {
     /// It did.

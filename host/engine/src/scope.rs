@@ -7,6 +7,9 @@ use crate::contract::Family;
 const LEVELS: usize = 7;
 const LEVEL_BYTES: usize = 64;
 
+/// The same as a regular expression, for those who write forms and documents.
+pub const SCOPE_PATTERN: &str = "^[a-z0-9_-]{1,64}(/[a-z0-9_-]{1,64}){0,6}$";
+
 /// Whether a text is a scope: 1 to 7 levels joined by `/`, `id/jabar/depok/cimanggis/tugu/rw03/rt05`, each of 1 to
 /// 64 lower-case letters, digits, `-` and `_`.
 pub fn is_scope(path: &str) -> bool {

@@ -1,6 +1,11 @@
 //! Text that people write, with its limits in its type: a value that exists is within them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Why a text is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +20,26 @@ pub enum TextError {
     Unreadable,
     #[error("is not a scope: 1 to 7 levels like `id/jabar/depok`, each of a-z 0-9 _ -")]
     Scope,
+}
+
+/// What a text is in the API's document.
+fn text(least: usize, most: usize, lines: bool) -> RefOr<Schema> {
+    let controls = if lines {
+        r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+    } else {
+        r"\u0000-\u001f\u007f-\u009f"
+    };
+    let pattern = if least > 0 {
+        format!(r"^[^{controls}]*[^\s{controls}][^{controls}]*$")
+    } else {
+        format!("^[^{controls}]*$")
+    };
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(least))
+        .max_length(Some(most))
+        .pattern(Some(pattern))
+        .into()
 }
 
 macro_rules! texts {
@@ -37,6 +62,18 @@ macro_rules! texts {
                     return Err(TextError::Unreadable);
                 }
                 Ok(Self(text))
+            }
+        }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                text($least, $most, $lines)
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
             }
         }
 
@@ -82,6 +119,21 @@ impl TryFrom<String> for ScopeId {
             return Err(TextError::Scope);
         }
         Ok(Self(path))
+    }
+}
+
+impl PartialSchema for ScopeId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(gotong_engine::SCOPE_PATTERN))
+            .into()
+    }
+}
+
+impl ToSchema for ScopeId {
+    fn name() -> Cow<'static, str> {
+        "ScopeId".into()
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Commit {
 }
 
 /// One event of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EventRow {
     /// The stream's name.
     pub stream: String,

@@ -12,7 +12,9 @@ use crate::key::{Key, KeyRange};
 use crate::store::Store;
 
 /// The end of a stream: what the next event follows on from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct Head {
     /// Sequence number of the last event; 0 when there is none.
     pub seq: u64,
@@ -21,7 +23,7 @@ pub struct Head {
 }
 
 /// How many rows there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Counts {
     /// Streams with at least one event.
     pub streams: u64,

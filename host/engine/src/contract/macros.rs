@@ -10,6 +10,7 @@ macro_rules! words {
             ::serde::Serialize, ::serde::Deserialize,
             ::wasmtime::component::ComponentType, ::wasmtime::component::Lift, ::wasmtime::component::Lower,
         )]
+        #[cfg_attr(feature = "openapi", derive(::utoipa::ToSchema))]
         #[component(enum)]
         #[repr(u8)]
         pub enum $name {
@@ -123,6 +124,20 @@ macro_rules! flag_words {
             }
         }
 
+        #[cfg(feature = "openapi")]
+        impl ::utoipa::PartialSchema for $name {
+            fn schema() -> ::utoipa::openapi::RefOr<::utoipa::openapi::Schema> {
+                $crate::contract::schema::set_of(Self::WORDS.iter().map(|(_, word)| *word))
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl ::utoipa::ToSchema for $name {
+            fn name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+
         impl ::serde::Serialize for $name {
             fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self.names())
@@ -147,6 +162,7 @@ macro_rules! record {
             ::serde::Serialize, ::serde::Deserialize,
             ::wasmtime::component::ComponentType, ::wasmtime::component::Lift, ::wasmtime::component::Lower,
         )]
+        #[cfg_attr(feature = "openapi", derive(::utoipa::ToSchema))]
         #[component(record)]
         #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$meta])* pub $field: $type,)* }
@@ -164,6 +180,7 @@ macro_rules! families {
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize,
         )]
+        #[cfg_attr(feature = "openapi", derive(::utoipa::ToSchema))]
         pub enum Family { $($(#[$doc])* #[serde(rename = $name)] $family,)* }
 
         impl Family {

@@ -2,6 +2,8 @@
 //! [`Family`] for the worlds. Every word is written `kebab-case` in WIT and `snake_case` in JSON.
 
 pub(crate) mod macros;
+#[cfg(feature = "openapi")]
+pub(crate) mod schema;
 
 use serde::{Deserialize, Deserializer, Serializer};
 

@@ -6,6 +6,7 @@
 mod audit;
 mod demo;
 mod migrate;
+mod openapi;
 mod policy;
 mod replay;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     /// Check the ledger
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The API's document
+    Openapi(openapi::OpenApi),
     /// Print a token
     Token(token::Token),
 }
@@ -108,6 +111,9 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
     if let Command::Policy(policy::PolicyCommand::Tool(command)) = &cli.command {
         return Ok(command.run()?.into());
     }
+    if let Command::Openapi(command) = &cli.command {
+        return command.run();
+    }
     let config = Config::load(cli.config.as_deref())?;
     // Before any thread is there: the store's engine reads it once.
     let durability = if config.store_sync {
@@ -128,7 +134,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Audit(audit) => audit.run(config).await,
             Command::Token(token) => token.run(config),
             Command::Policy(policy::PolicyCommand::Shadow(shadow)) => shadow.run(config).await,
-            Command::Policy(policy::PolicyCommand::Tool(_)) => {
+            Command::Openapi(_) | Command::Policy(policy::PolicyCommand::Tool(_)) => {
                 unreachable!("handled before the runtime starts")
             }
         }

@@ -27,7 +27,7 @@ use store::{EntityRow, RelationRow};
 use view::EntityView;
 
 /// `POST /v1/entities`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
     pub track: Track,

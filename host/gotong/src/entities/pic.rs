@@ -15,14 +15,14 @@ use crate::ledger::event::{Event, EventKind};
 use crate::words::UserId;
 
 /// `PUT /v1/entities/{id}/pic`: nominates that person; sent by the nominee about oneself, it accepts.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nominate {
     pub user_id: UserId,
 }
 
 /// Where the entity's leadership stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PicView {
     pub entity_id: String,
     pub status: PicStatus,
@@ -30,7 +30,7 @@ pub struct PicView {
     pub nominee_id: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PicStatus {
     Nominated,

@@ -1,10 +1,15 @@
 //! Becoming something to an entity, and ceasing to be.
 
+use std::borrow::Cow;
+
 use gotong_engine::UnknownWordError;
 use gotong_engine::role_matrix::{Action, AuthorizeFacts};
 use gotong_engine::types::Relations;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::store::{self, RelationRow};
 use super::{At, Entity, authority, load};
@@ -21,6 +26,22 @@ use crate::words::UserId;
 #[serde(try_from = "String")]
 pub struct Relation(pub Relations);
 
+impl PartialSchema for Relation {
+    fn schema() -> RefOr<Schema> {
+        let words = Relations::ALL.iter().filter_map(|each| each.as_str());
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words))
+            .into()
+    }
+}
+
+impl ToSchema for Relation {
+    fn name() -> Cow<'static, str> {
+        "Relation".into()
+    }
+}
+
 impl TryFrom<String> for Relation {
     type Error = UnknownWordError;
 
@@ -30,7 +51,7 @@ impl TryFrom<String> for Relation {
 }
 
 /// `POST /v1/entities/{id}/relations`: without `user_id` for oneself, with it to appoint somebody.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Take {
     pub relation: Relation,
@@ -38,7 +59,7 @@ pub struct Take {
 }
 
 /// A relation as its holder sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RelationView {
     pub entity_id: String,
     pub user_id: String,

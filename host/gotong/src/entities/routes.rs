@@ -1,12 +1,14 @@
 //! Routes of entities and of what people are to them.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{delete, get, post, put};
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::pic::Nominate;
-use super::relations::{Relation, Take};
+use super::pic::PicView;
+use super::relations::{Relation, RelationView, Take};
 use super::view::{self, EntityView, PermissionsView};
 use super::{At, Share};
 use crate::app::App;
@@ -17,17 +19,30 @@ use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath};
 use crate::words::Id;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/entities", post(share))
-        .route("/entities/{id}", get(read))
-        .route("/entities/{id}/relations", post(take))
-        .route("/entities/{id}/relations/{relation}", delete(end))
-        .route("/entities/{id}/pic", put(nominate))
-        .route("/entities/{id}/permissions", get(permissions))
-        .route("/entities/{id}/stage", get(stage))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(share))
+        .routes(routes!(read))
+        .routes(routes!(take))
+        .routes(routes!(end))
+        .routes(routes!(nominate))
+        .routes(routes!(permissions))
+        .routes(routes!(stage))
 }
 
+/// Share a seed
+///
+/// Its author is the caller; it begins at the first stage of its track.
+#[utoipa::path(
+    post,
+    path = "/entities",
+    operation_id = "share_entity",
+    tag = "entities",
+    params(CommandContext),
+    request_body = Share,
+    security(("bearer" = [])),
+    responses((status = 201, body = EntityView)),
+)]
 async fn share(
     State(app): State<App>,
     context: CommandContext,
@@ -36,6 +51,18 @@ async fn share(
     app.command(context, body).await
 }
 
+/// Read an entity
+///
+/// Each field as far as the viewer may see it; what is withheld is null, and named.
+#[utoipa::path(
+    get,
+    path = "/entities/{id}",
+    operation_id = "read_entity",
+    tag = "entities",
+    params(("id" = inline(Id), Path, description = "The entity's id")),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = EntityView), (status = 403), (status = 404)),
+)]
 async fn read(
     State(app): State<App>,
     context: ReadContext,
@@ -47,6 +74,19 @@ async fn read(
         .map_err(refused)
 }
 
+/// Begin a relation
+///
+/// For oneself, or with `user_id` for somebody whom the caller appoints.
+#[utoipa::path(
+    post,
+    path = "/entities/{id}/relations",
+    operation_id = "begin_relation",
+    tag = "entities",
+    params(CommandContext, ("id" = inline(Id), Path, description = "The entity's id")),
+    request_body = Take,
+    security(("bearer" = [])),
+    responses((status = 201, body = RelationView), (status = 404)),
+)]
 async fn take(
     State(app): State<App>,
     context: CommandContext,
@@ -63,6 +103,22 @@ async fn take(
     .await
 }
 
+/// Give up a relation of one's own
+///
+/// It is kept as having ended.
+#[utoipa::path(
+    delete,
+    path = "/entities/{id}/relations/{relation}",
+    operation_id = "end_relation",
+    tag = "entities",
+    params(
+        CommandContext,
+        ("id" = inline(Id), Path, description = "The entity's id"),
+        ("relation" = inline(Relation), Path, description = "The relation"),
+    ),
+    security(("bearer" = [])),
+    responses((status = 200, body = RelationView), (status = 404)),
+)]
 async fn end(
     State(app): State<App>,
     context: CommandContext,
@@ -81,6 +137,19 @@ async fn end(
         .await?)
 }
 
+/// Nominate the pic, or accept
+///
+/// Sent by the nominee about oneself it accepts.
+#[utoipa::path(
+    put,
+    path = "/entities/{id}/pic",
+    operation_id = "nominate_pic",
+    tag = "entities",
+    params(CommandContext, ("id" = inline(Id), Path, description = "The entity's id")),
+    request_body = Nominate,
+    security(("bearer" = [])),
+    responses((status = 200, body = PicView), (status = 404)),
+)]
 async fn nominate(
     State(app): State<App>,
     context: CommandContext,
@@ -97,6 +166,18 @@ async fn nominate(
     .await
 }
 
+/// What the viewer may do here
+///
+/// For drawing buttons: every action is ruled again when it is asked for.
+#[utoipa::path(
+    get,
+    path = "/entities/{id}/permissions",
+    operation_id = "read_permissions",
+    tag = "entities",
+    params(("id" = inline(Id), Path, description = "The entity's id")),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = PermissionsView), (status = 403), (status = 404)),
+)]
 async fn permissions(
     State(app): State<App>,
     context: ReadContext,
@@ -109,7 +190,7 @@ async fn permissions(
 }
 
 /// Where the entity stands on its track.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct WhereItStands {
     entity_id: String,
     track: gotong_engine::types::Track,
@@ -119,6 +200,16 @@ struct WhereItStands {
     stages: Vec<gotong_engine::gate::StageDoc>,
 }
 
+/// Where the entity stands on its track
+#[utoipa::path(
+    get,
+    path = "/entities/{id}/stage",
+    operation_id = "read_stage",
+    tag = "entities",
+    params(("id" = inline(Id), Path, description = "The entity's id")),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = WhereItStands), (status = 403), (status = 404)),
+)]
 async fn stage(
     State(app): State<App>,
     context: ReadContext,

@@ -15,7 +15,7 @@ use crate::http::context::ReadContext;
 use crate::rulings;
 
 /// An entity as one viewer sees it. A field that is withheld is null, and named in `withheld`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EntityView {
     pub entity_id: String,
     pub track: Track,
@@ -37,13 +37,13 @@ pub struct EntityView {
     pub obligations: Vec<gotong_engine::role_matrix::ViewingObligation>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Person {
     pub user_id: String,
     pub username: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PersonHere {
     #[serde(flatten)]
     pub person: Person,
@@ -52,7 +52,7 @@ pub struct PersonHere {
 }
 
 /// What the viewer may do here, for drawing buttons.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PermissionsView {
     pub entity_id: String,
     pub actions: Vec<Action>,

@@ -27,7 +27,7 @@ const MOST_WITNESSES: usize = 10;
 const GOOD_ACCURACY_M: f64 = 100.0;
 
 /// `POST /v1/evidence`. The fields of the evidence type stand in `evidence_data` or in `proof`, each once.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Submit {
     pub entity_id: Id,
@@ -38,36 +38,43 @@ pub struct Submit {
     pub proof: Fields,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EvidenceType {
     GpsVerification,
     WitnessAttestation,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct GpsVerification {
-    /// RFC 3339.
+    /// RFC 3339; at most 30 days ago.
+    #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+    #[schema(minimum = -90.0, maximum = 90.0)]
     lat: f64,
+    #[schema(minimum = -180.0, maximum = 180.0)]
     lon: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0.0, maximum = 1_000_000.0)]
     accuracy_m: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<Text>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WitnessAttestation {
+    /// RFC 3339; at most 30 days ago.
+    #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+    #[schema(min_items = 1, max_items = 10)]
     witnesses: Vec<Witness>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<Text>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Witness {
     witness_name: WitnessName,
@@ -75,7 +82,7 @@ struct Witness {
     statement: Text,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Relationship {
     Supervisor,
@@ -85,7 +92,7 @@ enum Relationship {
 }
 
 /// What was stored.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EvidenceView {
     pub evidence_id: String,
     pub entity_id: String,

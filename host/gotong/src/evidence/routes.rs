@@ -1,19 +1,32 @@
 //! `POST /v1/evidence`
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::post;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::Submit;
+use super::{EvidenceView, Submit};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::http::context::CommandContext;
 use crate::http::valid::ValidJson;
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/evidence", post(create))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(create))
 }
 
+/// Submit evidence
+///
+/// The fields of the evidence type stand in `evidence_data` or in `proof`, each once: those of `GpsVerification` or of `WitnessAttestation`.
+#[utoipa::path(
+    post,
+    path = "/evidence",
+    operation_id = "submit_evidence",
+    tag = "evidence",
+    params(CommandContext),
+    request_body = Submit,
+    security(("bearer" = [])),
+    responses((status = 201, body = EvidenceView), (status = 404)),
+)]
 async fn create(
     State(app): State<App>,
     context: CommandContext,

@@ -1,10 +1,11 @@
 //! Routes of a `--dev` server only: moving the clock, so that a 72-hour window can be tried in a second.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::valid::ValidJson;
@@ -15,23 +16,33 @@ use crate::command::answer::error_for_log;
 /// Ten years: further than any window, and far from the end of the timestamps.
 const FURTHEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Advance {
     advance_ms: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Now {
     now_ms: Millis,
     /// Timers that this move set off and that have run.
     timers_run: usize,
 }
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/dev/clock", post(advance))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(advance))
 }
 
+/// Move the clock
+#[utoipa::path(
+    post,
+    path = "/dev/clock",
+    operation_id = "move_clock",
+    tag = "development",
+    request_body = Advance,
+    security(()),
+    responses((status = 200, body = Now), (status = 409), (status = 415), (status = 422)),
+)]
 async fn advance(
     State(app): State<App>,
     ValidJson(body): ValidJson<Advance>,

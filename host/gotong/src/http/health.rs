@@ -1,26 +1,52 @@
 //! `/health/live`: the process answers. `/health/ready`: the store answers too.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::problem::Problem;
 use crate::app::App;
 use crate::command::answer::error_for_log;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/health/live", get(live))
-        .route("/health/ready", get(ready))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(live))
+        .routes(routes!(ready))
 }
 
-async fn live() -> Json<Value> {
-    Json(json!({"status": "live"}))
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// `live` or `ready`.
+    status: &'static str,
 }
 
-async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
+/// The process answers
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    operation_id = "health_live",
+    tag = "health",
+    security(()),
+    responses((status = 200, body = Health)),
+)]
+async fn live() -> Json<Health> {
+    Json(Health { status: "live" })
+}
+
+/// The store answers too
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "health_ready",
+    tag = "health",
+    security(()),
+    responses((status = 200, body = Health)),
+)]
+async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     app.store.head("health").await.map_err(|error| {
         tracing::error!(error = error_for_log(&error), "the store does not answer");
         Problem::new(
@@ -30,5 +56,5 @@ async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
         )
         .retry_after(1)
     })?;
-    Ok(Json(json!({"status": "ready"})))
+    Ok(Json(Health { status: "ready" }))
 }

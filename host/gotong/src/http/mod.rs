@@ -4,15 +4,17 @@ pub mod auth;
 pub mod context;
 pub mod dev;
 pub mod health;
-
+pub mod openapi;
 pub mod problem;
 pub mod valid;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::command::answer::{error_for_log, problem_of};
@@ -20,22 +22,38 @@ use crate::command::refusal::Refusal;
 use crate::{entities, evidence, ledger, rulings, transitions};
 use problem::Problem;
 
-/// Every route of the host. Each service brings its own; the API stands under `/v1` and `/api/v1`.
-pub fn router(app: App) -> Router {
-    let api = Router::new()
+/// The API: each service brings its own routes, each with its part of the document.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(entities::routes::routes())
         .merge(transitions::routes::routes())
         .merge(evidence::routes::routes())
         .merge(rulings::routes::routes())
-        .merge(ledger::routes::routes());
-    let mut router = Router::new()
+        .merge(ledger::routes::routes())
+}
+
+/// Every route that the document names.
+fn documented(dev: bool) -> OpenApiRouter<App> {
+    let all = OpenApiRouter::with_openapi(openapi::head())
         .merge(health::routes())
-        .nest("/v1", api.clone())
-        .nest("/api/v1", api);
-    if app.config.dev {
-        router = router.merge(dev::routes());
-    }
+        .merge(openapi::routes())
+        .nest("/v1", api());
+    if dev { all.merge(dev::routes()) } else { all }
+}
+
+/// The document of a host, in development or not.
+pub fn document(dev: bool) -> OpenApi {
+    openapi::completed(documented(dev).into_openapi())
+}
+
+/// Every route of the host. The API stands under `/v1` and `/api/v1`.
+pub fn router(app: App) -> Router {
+    let served = openapi::Served::new(&document(app.config.dev));
+    let alias: Router<App> = api().into();
+    let router: Router<App> = documented(app.config.dev).into();
     router
+        .nest("/api/v1", alias)
+        .layer(Extension(served))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
             Problem::new(

@@ -6,13 +6,16 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// One problem document. In a box, so that the results that carry it stay small.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Problem(Box<Document>);
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
 struct Document {
     /// `urn:gotong:problem:{code}`
     #[serde(rename = "type")]
@@ -24,9 +27,13 @@ struct Document {
     code: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// Present when a policy ruled: which rule, in its own words, and the decision to look up.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    ruling: Option<RulingNote>,
+    /// When a policy ruled: which rule, in its own words, and the decision to look up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +43,7 @@ struct Document {
 }
 
 /// What is wrong with one field of a body.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// Path of the field, `proof.timestamp`; empty for the whole body.
     pub field: String,
@@ -44,7 +51,7 @@ pub struct FieldError {
 }
 
 /// The ruling behind a refusal.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct RulingNote {
     pub rule: String,
     pub rule_text: String,
@@ -60,7 +67,9 @@ impl Problem {
             detail: detail.into(),
             code: code.to_owned(),
             errors: Vec::new(),
-            ruling: None,
+            rule: None,
+            rule_text: None,
+            decision_id: None,
             request_id: None,
             correlation_id: None,
             retry_after_s: None,
@@ -106,13 +115,22 @@ impl Problem {
     }
 
     pub fn with_ruling(mut self, ruling: RulingNote) -> Self {
-        self.0.ruling = Some(ruling);
+        self.0.rule = Some(ruling.rule);
+        self.0.rule_text = Some(ruling.rule_text);
+        self.0.decision_id = Some(ruling.decision_id);
         self
     }
 
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after_s = Some(seconds);
         self
+    }
+
+    /// What a problem document and its parts are, by name.
+    pub fn schemas() -> Vec<(String, RefOr<Schema>)> {
+        let mut schemas = vec![(Document::name().into_owned(), Document::schema())];
+        Document::schemas(&mut schemas);
+        schemas
     }
 
     /// The ids that find the log line.

@@ -1,13 +1,14 @@
 //! What auditors read over HTTP: events and heads, page by page. Personal fields are not among it.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use gotong_engine::role_matrix::Action;
 use gotong_engine::types::{Effect, PrivacyLevel};
-use gotong_store::{EventRow, Head};
+use gotong_store::{Counts, EventRow, Head};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::source::PAGE;
 use crate::app::App;
@@ -20,11 +21,11 @@ use crate::http::refused;
 use crate::http::valid::ValidQuery;
 use crate::rulings;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/audit/events", get(events))
-        .route("/audit/head", get(head))
-        .route("/audit/counts", get(counts))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(events))
+        .routes(routes!(head))
+        .routes(routes!(counts))
 }
 
 /// May this caller audit? 401 for nobody in particular, 403 by the role-matrix.
@@ -57,10 +58,13 @@ pub fn authorize_audit(app: &App, context: &ReadContext) -> Result<(), Problem> 
     ))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct After {
+    /// Behind this stream: positions are in the order of streams, and of sequence within each
     after_stream: Option<String>,
+    /// and behind this event of it.
     after_seq: Option<u64>,
     #[serde(default = "page")]
     limit: usize,
@@ -81,6 +85,18 @@ pub fn audit_page_size(limit: usize) -> Result<usize, Problem> {
     }
 }
 
+/// Events of the ledger, page by page
+///
+/// The next page begins behind the last event of this one.
+#[utoipa::path(
+    get,
+    path = "/audit/events",
+    operation_id = "audit_events",
+    tag = "audit",
+    params(After),
+    security(("bearer" = [])),
+    responses((status = 200, body = Vec<EventRow>), (status = 403)),
+)]
 async fn events(
     State(app): State<App>,
     context: ReadContext,
@@ -98,12 +114,24 @@ async fn events(
     )
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Of {
+    /// The stream's name: an entity's id.
     stream: String,
 }
 
+/// The end of a stream
+#[utoipa::path(
+    get,
+    path = "/audit/head",
+    operation_id = "audit_head",
+    tag = "audit",
+    params(Of),
+    security(("bearer" = [])),
+    responses((status = 200, body = Head), (status = 403)),
+)]
 async fn head(
     State(app): State<App>,
     context: ReadContext,
@@ -113,10 +141,18 @@ async fn head(
     found(app.store.head(&query.stream).await)
 }
 
-async fn counts(State(app): State<App>, context: ReadContext) -> Result<Json<Value>, Problem> {
+/// How many rows there are
+#[utoipa::path(
+    get,
+    path = "/audit/counts",
+    operation_id = "audit_counts",
+    tag = "audit",
+    security(("bearer" = [])),
+    responses((status = 200, body = Counts), (status = 403)),
+)]
+async fn counts(State(app): State<App>, context: ReadContext) -> Result<Json<Counts>, Problem> {
     authorize_audit(&app, &context)?;
-    let Json(counts) = found(app.store.counts().await)?;
-    Ok(Json(json!(counts)))
+    found(app.store.counts().await)
 }
 
 fn found<T>(read: Result<T, gotong_store::StoreError>) -> Result<Json<T>, Problem> {

@@ -1,14 +1,16 @@
 //! Reading decisions: one, for whoever may see its entity; all of them, for auditors.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
 use gotong_engine::{Digest, Family, Pin, RecordMode};
 use gotong_store::DecisionQuery;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::decision::DecisionRow;
 use crate::app::App;
@@ -23,17 +25,17 @@ use crate::ledger::source::{IDS_AT_ONCE, PAGE};
 use crate::rulings::pinned::{PinnedError, PinnedModules};
 use crate::words::Id;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/decisions/{id}", get(read))
-        .route("/audit/decisions", get(page))
-        .route("/audit/modules", get(modules))
-        .route("/audit/modules/{digest}", get(module))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(read))
+        .routes(routes!(page))
+        .routes(routes!(modules))
+        .routes(routes!(module))
         .merge(super::shadow::routes::routes())
 }
 
 /// A decision as a person reads it: the facts, the ruling, and the rule in words.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct DecisionView {
     #[serde(flatten)]
     row: DecisionRow,
@@ -43,12 +45,22 @@ struct DecisionView {
     rule: Option<RuleView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct RuleView {
     id: String,
     text: String,
 }
 
+/// Read a decision: its facts, its ruling, and the rule in words
+#[utoipa::path(
+    get,
+    path = "/decisions/{id}",
+    operation_id = "read_decision",
+    tag = "decisions",
+    params(("id" = inline(Id), Path, description = "The decision's id")),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = DecisionView), (status = 403), (status = 404)),
+)]
 async fn read(
     State(app): State<App>,
     context: ReadContext,
@@ -104,19 +116,29 @@ async fn decision(app: &App, context: &ReadContext, id: &str) -> Result<Decision
     })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct After {
+    /// Behind the decision of this id: the order of ids is the order of making.
     after: Option<String>,
     #[serde(default = "page_size")]
     limit: usize,
     /// These instead of a page, separated by commas; those that are not there are left out.
     ids: Option<String>,
+    /// Of one family.
+    #[param(inline)]
     family: Option<Family>,
+    /// By a module of this name.
     module: Option<String>,
+    /// By a module of this version.
     version: Option<String>,
+    /// Not before, milliseconds since 1970.
     since_ms: Option<i64>,
+    /// About one entity.
     entity: Option<String>,
+    /// Followed, or only made by a shadow.
+    #[param(inline)]
     mode: Option<RecordMode>,
 }
 
@@ -138,6 +160,18 @@ fn page_size() -> usize {
     PAGE
 }
 
+/// Decisions, page by page
+///
+/// The next page begins behind the last decision of this one.
+#[utoipa::path(
+    get,
+    path = "/audit/decisions",
+    operation_id = "audit_decisions",
+    tag = "audit",
+    params(After),
+    security(("bearer" = [])),
+    responses((status = 200, body = Vec<DecisionRow>), (status = 403)),
+)]
 async fn page(
     State(app): State<App>,
     context: ReadContext,
@@ -158,12 +192,37 @@ async fn page(
 }
 
 /// What is pinned: the lock's entries.
+/// The pinned modules
+#[utoipa::path(
+    get,
+    path = "/audit/modules",
+    operation_id = "audit_modules",
+    tag = "audit",
+    security(("bearer" = [])),
+    responses((status = 200, body = Vec<Pin>), (status = 403)),
+)]
 async fn modules(State(app): State<App>, context: ReadContext) -> Result<Json<Vec<Pin>>, Problem> {
     authorize_audit(&app, &context)?;
     Ok(Json(app.policies.lock().pins().to_vec()))
 }
 
 /// The bytes of a pinned module: what an auditor replays with.
+/// The bytes of a pinned module
+///
+/// What an auditor replays with.
+#[utoipa::path(
+    get,
+    path = "/audit/modules/{digest}",
+    operation_id = "audit_module",
+    tag = "audit",
+    params(("digest" = inline(Digest), Path, description = "The module's digest")),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/wasm"),
+        (status = 403),
+        (status = 404),
+    ),
+)]
 async fn module(
     State(app): State<App>,
     context: ReadContext,

@@ -18,14 +18,14 @@ use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 
 /// `POST /v1/transitions/{id}/votes`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vote {
     pub choice: Choice,
 }
 
 /// What the voter is told: that the ballot lies in the urn.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Receipt {
     pub transition_id: String,
     pub round: u32,

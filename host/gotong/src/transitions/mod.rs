@@ -34,7 +34,7 @@ use view::TransitionView;
 pub use ballot::snapshot_of;
 
 /// `POST /v1/transitions`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Propose {
     pub entity_id: Id,

@@ -18,14 +18,14 @@ use crate::ledger::event::{Event, EventKind};
 use crate::words::Reason;
 
 /// `POST /v1/transitions/{id}/objections`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Object {
     pub reason: Reason,
 }
 
 /// `POST /v1/transitions/{id}/challenges`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Challenge {
     pub reason: Reason,

@@ -1,12 +1,14 @@
 //! Routes of transitions, their gates, and an entity's timeline.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use gotong_engine::types::Track;
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::ballot::Vote;
+use super::ballot::{Receipt, Vote};
 use super::objection::{Challenge, Object};
 use super::store::{self, Filter, Status};
 use super::view::{self, Page, TransitionView};
@@ -23,16 +25,29 @@ use crate::words::{Id, ScopeId};
 const PAGE: usize = 20;
 const LONGEST_PAGE: usize = 50;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/transitions", post(propose).get(list))
-        .route("/transitions/{id}", get(read))
-        .route("/transitions/{id}/objections", post(object))
-        .route("/transitions/{id}/votes", post(vote))
-        .route("/transitions/{id}/challenges", post(challenge))
-        .route("/entities/{id}/timeline", get(timeline))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(propose, list))
+        .routes(routes!(read))
+        .routes(routes!(object))
+        .routes(routes!(vote))
+        .routes(routes!(challenge))
+        .routes(routes!(timeline))
 }
 
+/// Propose a transition
+///
+/// A gate opens; an emergency is applied at once, and audited.
+#[utoipa::path(
+    post,
+    path = "/transitions",
+    operation_id = "propose_transition",
+    tag = "transitions",
+    params(CommandContext),
+    request_body = Propose,
+    security(("bearer" = [])),
+    responses((status = 201, body = TransitionView), (status = 404)),
+)]
 async fn propose(
     State(app): State<App>,
     context: CommandContext,
@@ -41,6 +56,19 @@ async fn propose(
     app.command(context, body).await
 }
 
+/// Object
+///
+/// A gate of consent becomes a vote.
+#[utoipa::path(
+    post,
+    path = "/transitions/{id}/objections",
+    operation_id = "object_to_transition",
+    tag = "transitions",
+    params(CommandContext, ("id" = inline(Id), Path, description = "The transition's id")),
+    request_body = Object,
+    security(("bearer" = [])),
+    responses((status = 201, body = TransitionView), (status = 404)),
+)]
 async fn object(
     State(app): State<App>,
     context: CommandContext,
@@ -52,6 +80,19 @@ async fn object(
         .await?)
 }
 
+/// Challenge a vote that was won
+///
+/// It is voted on again.
+#[utoipa::path(
+    post,
+    path = "/transitions/{id}/challenges",
+    operation_id = "challenge_result",
+    tag = "transitions",
+    params(CommandContext, ("id" = inline(Id), Path, description = "The transition's id")),
+    request_body = Challenge,
+    security(("bearer" = [])),
+    responses((status = 201, body = TransitionView), (status = 404)),
+)]
 async fn challenge(
     State(app): State<App>,
     context: CommandContext,
@@ -63,6 +104,19 @@ async fn challenge(
         .await?)
 }
 
+/// Vote
+///
+/// One ballot a round, secret and final.
+#[utoipa::path(
+    post,
+    path = "/transitions/{id}/votes",
+    operation_id = "cast_vote",
+    tag = "transitions",
+    params(CommandContext, ("id" = inline(Id), Path, description = "The transition's id")),
+    request_body = Vote,
+    security(("bearer" = [])),
+    responses((status = 201, body = Receipt), (status = 404)),
+)]
 async fn vote(
     State(app): State<App>,
     context: CommandContext,
@@ -87,6 +141,16 @@ async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, 
     })
 }
 
+/// Read a transition
+#[utoipa::path(
+    get,
+    path = "/transitions/{id}",
+    operation_id = "read_transition",
+    tag = "transitions",
+    params(("id" = inline(Id), Path, description = "The transition's id")),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = TransitionView), (status = 403), (status = 404)),
+)]
 async fn read(
     State(app): State<App>,
     context: ReadContext,
@@ -98,13 +162,25 @@ async fn read(
         .map_err(refused)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Paging {
+    /// The `next` of a page.
     after: Option<String>,
     limit: Option<usize>,
 }
 
+/// The transitions of an entity, in the order of time
+#[utoipa::path(
+    get,
+    path = "/entities/{id}/timeline",
+    operation_id = "read_timeline",
+    tag = "transitions",
+    params(("id" = inline(Id), Path, description = "The entity's id"), Paging),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Page), (status = 403), (status = 404)),
+)]
 async fn timeline(
     State(app): State<App>,
     context: ReadContext,
@@ -118,16 +194,34 @@ async fn timeline(
         .map_err(refused)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Narrow {
+    /// In this scope alone, not in those below it.
+    #[param(inline)]
     scope_id: Option<ScopeId>,
+    #[param(inline)]
     track: Option<Track>,
+    #[param(inline)]
     status: Option<Status>,
+    /// The `next` of a page.
     after: Option<String>,
     limit: Option<usize>,
 }
 
+/// Transitions across entities, in the order of time
+///
+/// Those of entities that the viewer may not know of leave no trace.
+#[utoipa::path(
+    get,
+    path = "/transitions",
+    operation_id = "list_transitions",
+    tag = "transitions",
+    params(Narrow),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Page), (status = 403)),
+)]
 async fn list(
     State(app): State<App>,
     context: ReadContext,

@@ -18,7 +18,7 @@ pub const FULL_VOTE_PERMILLE: u32 = 1_000;
 
 const HOUR_MS: Millis = 60 * 60 * 1_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Open,
@@ -26,7 +26,7 @@ pub enum Status {
     Rejected,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransitionType {
     StageAdvance,
@@ -60,7 +60,7 @@ pub struct TransitionRow {
 }
 
 /// The proposer, as it was then.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ActorSnapshot {
     pub user_id: String,
     pub username: String,
@@ -72,7 +72,7 @@ pub struct ActorSnapshot {
 }
 
 /// How long a record is kept, and what happens then.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RetentionTag {
     pub name: String,
     /// Null: for ever.
@@ -91,7 +91,7 @@ impl From<Tag> for RetentionTag {
 }
 
 /// What a gate holds to, and where it stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct GateRow {
     pub gate_type: GateType,
     pub risk: Risk,
@@ -120,7 +120,7 @@ pub struct GateRow {
 }
 
 /// Ballots, by people or by weight in permille as the gate type has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Tally {
     pub yes: u32,
     pub no: u32,
@@ -149,7 +149,7 @@ pub struct EligibleRow {
     pub weight_permille: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     Yes,
@@ -167,14 +167,14 @@ pub struct BallotRow {
     pub at_ms: Millis,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectionKind {
     Objection,
     Challenge,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ObjectionRow {
     pub transition_id: String,
     pub kind: ObjectionKind,

@@ -16,7 +16,7 @@ use crate::http::context::ReadContext;
 
 /// A transition record. `actor`, `gate.eligible_people` and `objections` are null for viewers who may not
 /// see the people of the entity; `gate.vote_tally` is null for everybody until the gate closes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct TransitionView {
     #[serde(flatten)]
     record: Record,
@@ -24,7 +24,7 @@ pub struct TransitionView {
     objections: Option<Vec<ObjectionRow>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Record {
     transition_id: String,
     entity_id: String,
@@ -46,7 +46,7 @@ struct Record {
     gate: GateView,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct GateView {
     status: Status,
     #[serde(flatten)]
@@ -55,7 +55,7 @@ struct GateView {
     eligible_people: Option<Vec<EligiblePerson>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct EligiblePerson {
     user_id: String,
     relations: Vec<String>,
@@ -187,7 +187,7 @@ fn short(row: TransitionRow, seen: &Seen) -> TransitionView {
 }
 
 /// One page of transitions, and where the next begins.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Page {
     pub items: Vec<TransitionView>,
     pub next: Option<String>,

@@ -31,7 +31,8 @@ struct Counts {
     kinds: BTreeMap<Kind, u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ShadowTally)]
 pub struct Tally {
     /// How often it was asked: the sum of the others.
     pub evaluated: u64,
@@ -44,7 +45,10 @@ pub struct Tally {
 }
 
 /// A kind of difference.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[schema(as = DifferenceKind)]
 pub struct Kind {
     pub function: String,
     pub active: Said,
@@ -52,7 +56,7 @@ pub struct Kind {
 }
 
 /// What a reader is told of one shadow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ShadowView {
     pub name: String,
     pub version: String,
@@ -64,7 +68,7 @@ pub struct ShadowView {
     pub differences: Vec<KindCount>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KindCount {
     #[serde(flatten)]
     pub kind: Kind,

@@ -25,7 +25,9 @@ use store::{DifferenceRow, Side};
 const COSTLY_FUEL: u64 = FUEL / 10;
 
 /// What one question was answered with, as far as people compare answers by it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct Said {
     /// `ruled`, `trapped`, …
     pub outcome: String,

@@ -1,9 +1,11 @@
 //! What auditors read of shadows.
 
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::counts::ShadowView;
 use super::store::{self, DifferenceRow};
@@ -15,13 +17,15 @@ use crate::http::valid::ValidQuery;
 use crate::ledger::routes::{audit_page_size, authorize_audit};
 use crate::ledger::source::PAGE;
 
-pub fn routes() -> Router<App> {
-    Router::new().route("/admin/policies/shadow", get(page))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(page))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct After {
+    /// Behind the difference of this decision.
     after: Option<String>,
     #[serde(default = "page_size")]
     limit: usize,
@@ -32,7 +36,7 @@ fn page_size() -> usize {
 }
 
 /// What one host can say of its shadows.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ShadowPage {
     /// How many questions in a thousand the shadows are asked.
     pub sample_permille: Option<u16>,
@@ -44,6 +48,16 @@ pub struct ShadowPage {
     pub next: Option<String>,
 }
 
+/// What shadows would have ruled otherwise
+#[utoipa::path(
+    get,
+    path = "/admin/policies/shadow",
+    operation_id = "shadow_differences",
+    tag = "audit",
+    params(After),
+    security(("bearer" = [])),
+    responses((status = 200, body = ShadowPage), (status = 403)),
+)]
 async fn page(
     State(app): State<App>,
     context: ReadContext,

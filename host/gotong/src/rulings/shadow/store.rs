@@ -11,7 +11,7 @@ use crate::clock::Millis;
 const TABLE: &str = "shadow_difference";
 
 /// Where a shadow ruled otherwise. The decisions themselves are rows of `policy_decision`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DifferenceRow {
     /// The shadow's decision.
     pub decision_id: String,
@@ -27,7 +27,7 @@ pub struct DifferenceRow {
 }
 
 /// One of two modules, and what it said.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Side {
     /// `name@version`
     pub module: String,

@@ -1,0 +1,212 @@
+//! The API's document (OpenAPI 3.1), made from the routes: each handler says what is its own, and what the middleware
+//! does to every request is added here.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use utoipa::IntoParams;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response,
+};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::context::CommandContext;
+use super::problem::Problem;
+use crate::app::App;
+
+const ABOUT: &str = "\
+The API of a Gotong host: community matters (seeds), the people around them, and the gates through which they \
+move.\n\nEvery path that begins with `/v1` stands under `/api/v1` too, with the same answers. A write needs a \
+token and an `Idempotency-Key`: the same key, caller and body get the same answer again, with \
+`Idempotent-Replayed: true`, and have one effect. Every error is a problem document (RFC 9457) with a stable \
+`code`. A field that the viewer may not see is null.";
+
+/// What stands in the head of the document.
+pub fn head() -> OpenApi {
+    let info = Info::builder()
+        .title("Gotong")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(
+            License::builder()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
+        ));
+    OpenApiBuilder::new().info(info.build()).build()
+}
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(openapi))
+}
+
+/// The document as it is served.
+#[derive(Clone, Debug)]
+pub struct Served {
+    json: Bytes,
+}
+
+impl Served {
+    pub fn new(document: &OpenApi) -> Self {
+        Self {
+            // A document of strings and numbers always has a JSON form.
+            json: document.to_json().unwrap_or_default().into(),
+        }
+    }
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "read_openapi",
+    tag = "contract",
+    security(()),
+    responses((status = 200, body = Object, content_type = "application/json"))
+)]
+async fn openapi(Extension(served): Extension<Served>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], served.json)
+}
+
+/// Adds to every operation what holds for all of them.
+pub fn completed(mut document: OpenApi) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        operations(item).for_each(complete);
+    }
+    let components = document.components.get_or_insert_default();
+    components.schemas.extend(Problem::schemas());
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT");
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn complete(operation: &mut Operation) {
+    let parameters = operation.parameters.get_or_insert_default();
+    let is_write = parameters.iter().any(is_idempotency_key);
+    parameters.push(RefOr::T(correlation_id()));
+    let common = EVERYWHERE
+        .iter()
+        .chain(is_write.then_some(WRITES).into_iter().flatten());
+    for status in common {
+        operation
+            .responses
+            .responses
+            .entry(status.to_string())
+            .or_insert_with(|| RefOr::T(Response::new("")));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if response.description.is_empty() {
+            response.description = meaning(status).to_owned();
+        }
+        if !status.starts_with('2') && response.content.is_empty() {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            response
+                .content
+                .insert("application/problem+json".to_owned(), RefOr::T(problem));
+        }
+        let mut header = |name: &str, description: &str| {
+            let header = HeaderBuilder::new()
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .description(Some(description));
+            response
+                .headers
+                .insert(name.to_owned(), RefOr::T(header.build()));
+        };
+        header(
+            "X-Correlation-Id",
+            "The caller's, or one made for this request: it finds the log line.",
+        );
+        if is_write {
+            header("X-Request-Id", "The caller's `Idempotency-Key`.");
+            header(
+                "Idempotent-Replayed",
+                "`true`: this is the stored answer to the same request before.",
+            );
+        }
+        if matches!(status.as_str(), "409" | "429" | "503") {
+            header("Retry-After", "After so many seconds it may go otherwise.");
+        }
+    }
+}
+
+/// What any request can be answered with.
+const EVERYWHERE: &[u16] = &[400, 401, 413, 500, 503];
+
+/// What a write can be answered with besides.
+const WRITES: &[u16] = &[403, 409, 415, 422];
+
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "200" => "Done",
+        "201" => "Done; what was made",
+        "400" => "The request cannot be read",
+        "401" => "There is no token, or none that is accepted",
+        "403" => "A policy rules it out: `code` is its reason",
+        "404" => "There is nothing here, or nothing that is visible to the caller",
+        "409" => "What is there already excludes it",
+        "413" => "The body is too large",
+        "415" => "The body is not plain JSON",
+        "422" => "A field cannot be meant, or a policy rules that the matter is not ready",
+        "503" => "Not now: send it again",
+        _ => "The host failed",
+    }
+}
+
+fn is_idempotency_key(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == IDEMPOTENCY_KEY)
+}
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+impl IntoParams for CommandContext {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "Names the request: the same key again gives the same answer, and one effect. `X-Request-Id` may \
+            stand in its place. Keys that begin with `timer:` are the host's own.";
+        vec![id_header(IDEMPOTENCY_KEY, about, Required::True, 8)]
+    }
+}
+
+fn correlation_id() -> Parameter {
+    let about = "Ties this request to others and to log lines; one is made when there is none.";
+    id_header("X-Correlation-Id", about, Required::False, 4)
+}
+
+fn id_header(name: &str, about: &str, required: Required, shortest: usize) -> Parameter {
+    let id = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(shortest))
+        .max_length(Some(LONGEST_ID))
+        .pattern(Some("^[A-Za-z0-9_:.-]*$"));
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(about))
+        .schema(Some(id))
+        .build()
+}
+
+const LONGEST_ID: usize = 128;

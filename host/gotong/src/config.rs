@@ -25,6 +25,7 @@ const VERBATIM: &[&str] = &[
     "redis_prefix",
     "redis_url",
     "store_url",
+    "store_people_key",
 ];
 
 /// Longest forgiven clock skew.
@@ -47,6 +48,9 @@ pub struct Config {
     /// `memory`, `surrealkv://DIR` or `ws://USER:PASSWORD@HOST:PORT/NAMESPACE/DATABASE` (a database-level
     /// editor, never root).
     pub store_url: Secret,
+    /// Signs the sessions in which people read what is private to them, at least 32 bytes; the same for all hosts of one
+    /// server. An embedded store makes its own.
+    pub store_people_key: Option<Secret>,
     /// `false`: surrealkv leaves syncing to the operating system. A power loss can then take the newest writes.
     pub store_sync: bool,
     /// `redis://[USER:PASSWORD@]HOST:PORT[/DB]`; without it, a host keeps to itself what hosts could share.
@@ -131,6 +135,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:8080".into(),
             store_url: Secret::new("memory"),
+            store_people_key: None,
             store_sync: true,
             redis_url: None,
             redis_prefix: "gotong".into(),
@@ -175,8 +180,8 @@ pub enum ConfigError {
         "the development key is public and only a --dev server accepts it: set a secret of your own in auth.hs256_secret"
     )]
     DevKeyOutsideDev,
-    #[error("auth.hs256_secret is {0} bytes long, at least {SHORTEST_SECRET} are needed")]
-    ShortSecret(usize),
+    #[error("{0} is {1} bytes long, at least {SHORTEST_SECRET} are needed")]
+    ShortSecret(&'static str, usize),
     #[error(
         "limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job"
     )]
@@ -240,6 +245,19 @@ impl Config {
             .map_err(|error| ConfigError::Unreadable(Box::new(error)))
     }
 
+    /// The key of people's sessions, if there is one.
+    pub fn people_key(&self) -> Result<Option<gotong_store::Secret>, ConfigError> {
+        match &self.store_people_key {
+            Some(key) if key.expose().len() < SHORTEST_SECRET => Err(ConfigError::ShortSecret(
+                "store_people_key",
+                key.expose().len(),
+            )),
+            key => Ok(key
+                .as_ref()
+                .map(|key| gotong_store::Secret::new(key.expose()))),
+        }
+    }
+
     /// Refuses what must not be served. In `--dev` without a key, the dev key is put in.
     pub fn ready_to_serve(mut self) -> Result<Self, ConfigError> {
         let dev_secret = DEV_SECRET.trim();
@@ -248,7 +266,10 @@ impl Config {
                 return Err(ConfigError::DevKeyOutsideDev);
             }
             Some(secret) if secret.expose().len() < SHORTEST_SECRET => {
-                return Err(ConfigError::ShortSecret(secret.expose().len()));
+                return Err(ConfigError::ShortSecret(
+                    "auth.hs256_secret",
+                    secret.expose().len(),
+                ));
             }
             Some(_) => {}
             None if self.dev => self.auth.hs256_secret = Some(Secret::new(dev_secret)),
@@ -355,7 +376,7 @@ mod tests {
     fn a_short_secret_is_refused() {
         assert!(matches!(
             with_secret(Some("short"), false),
-            Err(ConfigError::ShortSecret(5))
+            Err(ConfigError::ShortSecret(_, 5))
         ));
     }
 

@@ -34,6 +34,14 @@ pub enum StartError {
     #[error("the store on the server lacks migrations ({0}): run `gotong migrate` first")]
     NotMigrated(String),
     #[error(
+        "store_people_key (GOTONG_STORE_PEOPLE_KEY) is not set: on a server people read what is private to them in sessions that this key signs"
+    )]
+    NoPeopleKey,
+    #[error(
+        "the server admits nobody with this store_people_key: run `gotong migrate` with it once, as an owner of the database"
+    )]
+    PeopleNotAdmitted(#[source] StoreError),
+    #[error(
         "this is no store of a host of this version: it lacks migrations ({0}). Audit it with the version that wrote it"
     )]
     OtherSchema(String),
@@ -76,7 +84,8 @@ pub enum StartError {
 /// Opens the store and brings an embedded one up to date.
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
     let target: Target = config.store_url.expose().parse()?;
-    let store = Store::open(&target).await?;
+    let people = config.people_key()?;
+    let store = Store::open(&target, people.as_ref()).await?;
     if store.is_embedded() {
         let report = store.migrate(&Migrations::embedded()?).await?;
         tracing::info!(applied = report.applied.len(), "migrations");
@@ -86,6 +95,10 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         if !missing.is_empty() {
             return Err(StartError::NotMigrated(missing.join(", ")));
         }
+        store.as_person("").await.map_err(|source| match source {
+            StoreError::NoPeople => StartError::NoPeopleKey,
+            source => StartError::PeopleNotAdmitted(source),
+        })?;
     }
     if let Target::Directory(_) = target {
         let durability = format!("{:?}", Durability::current());
@@ -100,7 +113,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
 /// Opens a stopped host's store for an auditor, who changes nothing: not its schema either.
 pub async fn open_audited(config: &Config) -> Result<Store, StartError> {
     let target: Target = config.store_url.expose().parse()?;
-    let store = Store::open(&target).await?;
+    let store = Store::open_untouched(&target).await?;
     let migrations = Migrations::embedded()?;
     let missing = store.missing_migrations(&migrations).await?;
     if missing.is_empty() {

@@ -22,7 +22,7 @@ pub async fn app() -> App {
     }
     .ready_to_serve()
     .unwrap();
-    let store = Store::open(&Target::Memory).await.unwrap();
+    let store = Store::open(&Target::Memory, None).await.unwrap();
     store
         .migrate(&Migrations::embedded().unwrap())
         .await

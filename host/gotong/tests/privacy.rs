@@ -161,3 +161,51 @@ async fn a_vault_looks_like_nothing_however_often_it_is_asked() {
         (404, None)
     );
 }
+
+#[tokio::test]
+async fn ballots_are_shown_to_those_who_cast_them_and_to_nobody_else() {
+    let host = host();
+    let entity = seed(&host, "open").await;
+    for person in ["budi", "wati"] {
+        host.join(person, &entity, "saksi").await.ok();
+    }
+    let gate = host
+        .propose("sari", &entity, "bahas")
+        .await
+        .ok()
+        .field("transition_id");
+    host.object("budi", &gate).await.ok();
+    host.vote("budi", &gate, "no").await.ok();
+    host.vote("wati", &gate, "yes").await.ok();
+
+    let votes = format!("/v1/transitions/{gate}/votes");
+    for (who, choice) in [("budi", "no"), ("wati", "yes")] {
+        let own = host.get(who, &votes).await.ok();
+        let items = own.json["items"].as_array().unwrap();
+        assert_eq!(items.len(), 1, "{who}: {}", own.text);
+        assert_eq!(items[0]["choice"], choice, "{who}: {}", own.text);
+    }
+    // Whoever cast none is shown none: not the author, not an admin, not the auditor's token.
+    for who in [
+        "sari",
+        "joko",
+        "mira/moderator",
+        "adi/admin",
+        "audit/service",
+    ] {
+        let none = host.get(who, &votes).await.ok();
+        assert_eq!(none.json, json!({"items": []}), "{who}: {}", none.text);
+    }
+    host.get("", &votes).await.is(401, "token_required");
+
+    // And where the transition itself is out of sight, so is the question.
+    let hidden = seed(&host, "vault").await;
+    let theirs = host
+        .propose("sari", &hidden, "bahas")
+        .await
+        .ok()
+        .field("transition_id");
+    let votes = format!("/v1/transitions/{theirs}/votes");
+    host.get("budi", &votes).await.is(404, "not_found");
+    host.get("sari", &votes).await.ok();
+}

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn measure(target: &Target) -> Result<String, Box<dyn Error>> {
-    let store = Store::open(target).await?;
+    let store = Store::open(target, None).await?;
     store.migrate(&Migrations::embedded()?).await?;
     store.read("DEFINE TABLE sample SCHEMALESS").await?;
 

@@ -60,6 +60,12 @@ pub enum StoreError {
     /// Two transactions met; a read or a queue operation may simply be asked again.
     #[error("the store was busy with a conflicting change")]
     Busy(#[source] EngineError),
+    /// The database did not let a session in.
+    #[error("the store did not let a session in")]
+    SignIn(#[source] EngineError),
+    /// A server's store was opened without the key of people's sessions.
+    #[error("the store was opened without the key of people's sessions")]
+    NoPeople,
     /// A value could not be encoded for the database.
     #[error("a value could not be encoded for the store")]
     Encode(#[source] serde_json::Error),

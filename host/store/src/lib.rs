@@ -3,7 +3,7 @@
 //! It promises four things and nothing else:
 //!
 //! - **Reads** are SurrealQL with bound parameters, typed by serde ([`Store::read`], [`Store::get`],
-//!   [`Store::scan`]). Rows are keyed by what they are read by: [`Key`] and [`KeyRange`].
+//!   [`Store::scan`]); what is private to a person in a session of that person ([`Store::as_person`]). Rows are keyed by what they are read by: [`Key`] and [`KeyRange`].
 //! - **Writes** of domain state go through one door, [`Store::commit`]: a [`Commit`] is applied whole,
 //!   in one transaction, or not at all, and only if what it was decided on is still true.
 //! - **The schema** is what [`Migrations`] built from zero, recorded with checksums.
@@ -20,6 +20,7 @@ mod jobs;
 mod key;
 mod ledger;
 mod migrations;
+mod people;
 mod proof;
 mod read;
 mod store;
@@ -34,6 +35,7 @@ pub use jobs::{AfterFailure, JobRow, JobState, Jobs};
 pub use key::{IntoParts, Key, KeyRange, Part};
 pub use ledger::{Counts, Head};
 pub use migrations::{Migration, MigrationError, MigrationReport, Migrations};
+pub use people::PersonStore;
 pub use proof::{ProofReport, prove};
 pub use read::{Read, Rows};
 pub use store::Store;

@@ -1,7 +1,8 @@
 //! Proves each migration by its check file, on a fresh in-memory store.
 //!
 //! A check is a list of blocks. A line `-- expect ok` or `-- expect error: TEXT` opens a block; the
-//! lines up to the next one are its query. See `migrations/README.md`.
+//! lines up to the next one are its query. `-- expect ok as PERSON` runs it in a person's session. See
+//! `migrations/README.md`.
 
 use surrealdb::types::Variables;
 
@@ -34,7 +35,7 @@ pub async fn prove(migrations: &Migrations) -> Result<ProofReport, MigrationErro
         if blocks.is_empty() {
             return Err(unproven());
         }
-        let store = Store::open(&Target::Memory).await?;
+        let store = Store::open(&Target::Memory, None).await?;
         store.migrate_to(migrations, migration.number).await?;
         for block in &blocks {
             run(&store, migration, block).await?;
@@ -48,6 +49,8 @@ pub async fn prove(migrations: &Migrations) -> Result<ProofReport, MigrationErro
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
     line: usize,
+    /// Whose session it runs in; the host's unless it says otherwise.
+    person: Option<String>,
     /// The text an error has to contain; none when the block has to succeed.
     error: Option<String>,
     query: String,
@@ -57,13 +60,20 @@ fn parse(check: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for (i, line) in check.lines().enumerate() {
         match line.trim().strip_prefix("-- expect ") {
-            Some(expected) => blocks.push(Block {
-                line: i + 1,
-                error: expected
-                    .strip_prefix("error:")
-                    .map(|text| text.trim().to_owned()),
-                query: String::new(),
-            }),
+            Some(expected) => {
+                let (head, error) = match expected.split_once(':') {
+                    Some((head, text)) => (head, Some(text.trim().to_owned())),
+                    None => (expected, None),
+                };
+                blocks.push(Block {
+                    line: i + 1,
+                    person: head
+                        .split_once(" as ")
+                        .map(|(_, who)| who.trim().to_owned()),
+                    error,
+                    query: String::new(),
+                });
+            }
             None => {
                 if let Some(block) = blocks.last_mut() {
                     block.query.push_str(line);
@@ -75,14 +85,33 @@ fn parse(check: &str) -> Vec<Block> {
     blocks
 }
 
+/// The queries of a check's blocks that run as the host.
+#[cfg(test)]
+pub(crate) fn blocks(check: &str) -> impl Iterator<Item = String> {
+    let blocks = parse(check).into_iter();
+    blocks
+        .filter(|block| block.person.is_none())
+        .map(|block| block.query)
+}
+
 async fn run(store: &Store, migration: &Migration, block: &Block) -> Result<(), MigrationError> {
-    let failure =
-        store.write(&block.query, Variables::new()).await.err().map(
-            |failure| match StoreError::from(failure) {
-                StoreError::Query(reason) | StoreError::Busy(reason) => reason.to_string(),
-                other => other.to_string(),
-            },
-        );
+    let failed = match &block.person {
+        None => store
+            .write(&block.query, Variables::new())
+            .await
+            .err()
+            .map(StoreError::from),
+        Some(person) => store
+            .as_person(person)
+            .await?
+            .read(&block.query)
+            .await
+            .err(),
+    };
+    let failure = failed.map(|failure| match failure {
+        StoreError::Query(reason) | StoreError::Busy(reason) => reason.to_string(),
+        other => other.to_string(),
+    });
     let wrong = match (&block.error, &failure) {
         (None, None) => None,
         (None, Some(got)) => Some(("success".to_owned(), got.clone())),
@@ -107,17 +136,19 @@ mod tests {
 
     #[test]
     fn a_check_is_blocks() {
-        let blocks = parse("-- a note\n-- expect ok\nA;\nB;\n-- expect error: no\nC;");
+        let blocks = parse("-- a note\n-- expect ok\nA;\nB;\n-- expect error as sari: no\nC;");
         assert_eq!(
             blocks,
             [
                 Block {
                     line: 2,
+                    person: None,
                     error: None,
                     query: "A;\nB;\n".to_owned()
                 },
                 Block {
                     line: 5,
+                    person: Some("sari".to_owned()),
                     error: Some("no".to_owned()),
                     query: "C;\n".to_owned()
                 },

@@ -5,27 +5,28 @@ use std::pin::Pin;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use surrealdb::IndexedResults;
+use surrealdb::engine::any::Any;
 use surrealdb::types::{Value, Variables};
+use surrealdb::{IndexedResults, Surreal};
 
 use crate::error::StoreError;
 use crate::key::{Key, KeyRange};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::value::{decode, encode};
 
 /// A read being put together; await it for its [`Rows`].
 #[derive(Debug)]
 #[must_use = "a read does nothing until it is awaited"]
 pub struct Read<'a> {
-    store: &'a Store,
+    session: &'a Surreal<Any>,
     query: &'a str,
     variables: Result<Variables, StoreError>,
 }
 
 impl<'a> Read<'a> {
-    pub(crate) fn new(store: &'a Store, query: &'a str) -> Self {
+    pub(crate) fn new(session: &'a Surreal<Any>, query: &'a str) -> Self {
         Read {
-            store,
+            session,
             query,
             variables: Ok(Variables::new()),
         }
@@ -71,7 +72,7 @@ impl<'a> IntoFuture for Read<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let response = self.store.run(self.query, self.variables?).await?;
+            let response = store::run(self.session, self.query, self.variables?).await?;
             Ok(Rows::new(response))
         })
     }

@@ -12,8 +12,9 @@ use surrealdb::types::Variables;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::error::{EngineError, Failure, StoreError};
+use crate::people::{self, People, Place};
 use crate::read::Read;
-use crate::target::{Server, Target};
+use crate::target::{Secret, Server, Target};
 
 /// Namespace and database of an embedded store, which holds nothing else.
 const EMBEDDED: &str = "gotong";
@@ -37,32 +38,64 @@ struct Inner {
     // conflicts and apply the writes in separate steps, and acknowledged commits were lost between them
     // (tests/concurrency.rs). The data belongs to this process alone, so one writer at a time is enough.
     one_writer: Option<Mutex<()>>,
+    people: Option<People>,
 }
 
 impl Store {
     /// Opens the store. A fresh one has no tables yet: see [`Store::migrate`](crate::Store::migrate).
     ///
+    /// An embedded store is opened by its owner, who lets people in and then goes on as an editor: what the
+    /// host does later, it does without the right to change anybody's rights. On a server the login is
+    /// meant to be an editor's, and `people` is the key that [`Store::admit_people`] was called with.
+    ///
     /// # Errors
     ///
     /// [`StoreError::Locked`] when another process has the directory, [`StoreError::Open`] otherwise.
-    pub async fn open(target: &Target) -> Result<Store, StoreError> {
+    pub async fn open(target: &Target, people: Option<&Secret>) -> Result<Store, StoreError> {
+        let db = connect(target).await?;
         let opened = match target {
-            Target::Memory => open_embedded("mem://").await,
-            Target::Directory(path) => open_directory(path).await?,
-            Target::Server(server) => open_server(server).await,
+            Target::Server(server) => Ok((people.cloned(), server.place())),
+            Target::Memory | Target::Directory(_) => step_down(&db)
+                .await
+                .map(|key| (Some(key), embedded_place())),
         };
-        let db = opened.map_err(|source| StoreError::Open {
+        let (key, place) = opened.map_err(|source| StoreError::Open {
             target: target.to_string(),
             source,
         })?;
-        let one_writer = target.is_embedded().then(|| Mutex::new(()));
-        Ok(Store {
+        let people = key.map(|key| People::new(place, &key));
+        Ok(Store::new(db, target, people))
+    }
+
+    /// Opens the store as it is, for an auditor: nothing is defined in it, and nobody but the host is let in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub async fn open_untouched(target: &Target) -> Result<Store, StoreError> {
+        Ok(Store::new(connect(target).await?, target, None))
+    }
+
+    fn new(db: Surreal<Any>, target: &Target, people: Option<People>) -> Store {
+        let embedded = target.is_embedded();
+        let one_writer = embedded.then(|| Mutex::new(()));
+        Store {
             inner: Arc::new(Inner {
                 db,
-                embedded: target.is_embedded(),
+                embedded,
                 one_writer,
+                people,
             }),
-        })
+        }
+    }
+
+    /// The host's own session.
+    pub(crate) fn session(&self) -> &Surreal<Any> {
+        &self.inner.db
+    }
+
+    pub(crate) fn people(&self) -> Option<&People> {
+        self.inner.people.as_ref()
     }
 
     /// Whether the database runs inside this process.
@@ -72,7 +105,7 @@ impl Store {
 
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows.
     pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
-        Read::new(self, query)
+        Read::new(&self.inner.db, query)
     }
 
     /// Runs a query and takes all of its errors.
@@ -81,17 +114,7 @@ impl Store {
         query: &str,
         variables: Variables,
     ) -> Result<IndexedResults, Failure> {
-        let mut response = self
-            .inner
-            .db
-            .query(query)
-            .bind(variables)
-            .await
-            .map_err(Failure::of_error)?;
-        match Failure::of(&mut response) {
-            Some(failure) => Err(failure),
-            None => Ok(response),
-        }
+        run(&self.inner.db, query, variables).await
     }
 
     /// Runs a query that writes, in a task of its own: a caller that goes away (a time-out, a closed
@@ -113,6 +136,53 @@ impl Store {
             .await
             .unwrap_or_else(|broken| Err(Failure::Other(EngineError::new(broken))))
     }
+}
+
+/// Runs a query in a session and takes all of its errors.
+pub(crate) async fn run(
+    session: &Surreal<Any>,
+    query: &str,
+    variables: Variables,
+) -> Result<IndexedResults, Failure> {
+    let mut response = session
+        .query(query)
+        .bind(variables)
+        .await
+        .map_err(Failure::of_error)?;
+    match Failure::of(&mut response) {
+        Some(failure) => Err(failure),
+        None => Ok(response),
+    }
+}
+
+async fn connect(target: &Target) -> Result<Surreal<Any>, StoreError> {
+    let opened = match target {
+        Target::Memory => open_embedded("mem://").await,
+        Target::Directory(path) => open_directory(path).await?,
+        Target::Server(server) => open_server(server).await,
+    };
+    opened.map_err(|source| StoreError::Open {
+        target: target.to_string(),
+        source,
+    })
+}
+
+fn embedded_place() -> Place {
+    Place {
+        namespace: EMBEDDED.to_owned(),
+        database: EMBEDDED.to_owned(),
+    }
+}
+
+/// From the owner of an embedded store to an editor of it. Returns the key of people's sessions.
+async fn step_down(db: &Surreal<Any>) -> Result<Secret, EngineError> {
+    let (host, people) = (people::fresh_key()?, people::fresh_key()?);
+    let define = [people::define_host(&host), people::define_people(&people)].join(";");
+    let response = db.query(define).await.map_err(EngineError::new)?;
+    response.check().map_err(EngineError::new)?;
+    let token = people::host_token(&embedded_place(), &host)?;
+    db.authenticate(token).await.map_err(EngineError::new)?;
+    Ok(people)
 }
 
 async fn open_embedded(address: &str) -> Result<Surreal<Any>, EngineError> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::StoreError;
+use crate::people::Place;
 
 /// Where a store lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,15 @@ pub struct Server {
     pub username: String,
     /// The user's password.
     pub password: Secret,
+}
+
+impl Server {
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            namespace: self.namespace.clone(),
+            database: self.database.clone(),
+        }
+    }
 }
 
 /// A text that never shows itself in logs.

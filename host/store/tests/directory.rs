@@ -36,7 +36,7 @@ async fn a_directory_in_use_is_refused_by_name() {
     let folder = TempDir::new().unwrap();
     let target = Target::Directory(folder.path().join("data"));
     let _open = migrated(&target).await;
-    let error = Store::open(&target).await.expect_err("in use");
+    let error = Store::open(&target, None).await.expect_err("in use");
     assert!(
         matches!(&error, StoreError::Locked { directory } if directory.ends_with("data")),
         "{error:?}"

@@ -81,7 +81,7 @@ async fn only_what_is_missing_is_applied() {
             engine.name
         );
     }
-    let store = Store::open(&Target::Memory).await.unwrap();
+    let store = Store::open(&Target::Memory, None).await.unwrap();
     let (one, two) = (folder(&[FIRST]), folder(&[FIRST, SECOND]));
     assert_eq!(
         store.missing_migrations(&of(&two)).await.unwrap(),
@@ -104,7 +104,7 @@ async fn only_what_is_missing_is_applied() {
 
 #[tokio::test]
 async fn a_changed_old_migration_is_refused_by_name() {
-    let store = Store::open(&Target::Memory).await.unwrap();
+    let store = Store::open(&Target::Memory, None).await.unwrap();
     store.migrate(&of(&folder(&[FIRST, SECOND]))).await.unwrap();
     let changed = folder(&[(FIRST.0, "DEFINE TABLE first SCHEMALESS;"), SECOND]);
     let error = store.migrate(&of(&changed)).await.expect_err("changed");
@@ -121,7 +121,7 @@ async fn a_changed_old_migration_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_database_newer_than_the_binary_is_refused() {
-    let store = Store::open(&Target::Memory).await.unwrap();
+    let store = Store::open(&Target::Memory, None).await.unwrap();
     store.migrate(&of(&folder(&[FIRST, SECOND]))).await.unwrap();
     let error = store
         .migrate(&of(&folder(&[FIRST])))

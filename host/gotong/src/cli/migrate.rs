@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::CliError;
 use crate::config::{Config, Secret};
+use crate::startup::StartError;
 
 #[derive(Debug, Args)]
 pub struct Migrate {
@@ -37,11 +38,15 @@ impl Migrate {
             config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
         }
         let target: Target = config.store_url.expose().parse()?;
-        let report = Store::open(&target).await?.migrate(&migrations).await?;
-        println!(
-            "{}",
-            json!({"applied": report.applied, "already": report.already})
-        );
+        let people = config.people_key().map_err(StartError::from)?;
+        let store = Store::open(&target, people.as_ref()).await?;
+        let report = store.migrate(&migrations).await?;
+        let mut said = json!({"applied": report.applied, "already": report.already});
+        if let (false, Some(key)) = (store.is_embedded(), &people) {
+            store.admit_people(key).await?;
+            said["people"] = json!("admitted");
+        }
+        println!("{said}");
         Ok(ExitCode::SUCCESS)
     }
 }

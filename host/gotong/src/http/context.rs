@@ -54,6 +54,18 @@ pub struct ReadContext {
     pub now_ms: Millis,
 }
 
+impl ReadContext {
+    /// Who asks, for what nobody is shown without a token.
+    pub fn actor(&self) -> Result<&Actor, Problem> {
+        self.caller.actor().ok_or_else(|| {
+            Problem::unauthorized(
+                "token_required",
+                "this is shown to nobody without a token: send `Authorization: Bearer TOKEN`",
+            )
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 struct RequestContext {
     caller: Caller,

@@ -14,7 +14,6 @@ use super::source::PAGE;
 use crate::app::App;
 use crate::command::refusal::Refusal;
 use crate::entities::authority::{self, Matter};
-use crate::http::auth::Caller;
 use crate::http::context::ReadContext;
 use crate::http::problem::Problem;
 use crate::http::refused;
@@ -30,12 +29,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// May this caller audit? 401 for nobody in particular, 403 by the role-matrix.
 pub fn authorize_audit(app: &App, context: &ReadContext) -> Result<(), Problem> {
-    if context.caller == Caller::Anonymous {
-        return Err(Problem::unauthorized(
-            "token_required",
-            "auditing needs a token: send `Authorization: Bearer TOKEN`",
-        ));
-    }
+    context.actor()?;
     let standing = authority::viewing(&context.caller, &Matter::of_a_new_seed(PrivacyLevel::Open));
     let ruling = rulings::peek(
         app,

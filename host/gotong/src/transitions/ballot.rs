@@ -6,8 +6,8 @@ use gotong_engine::types::Relations;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Upon;
 use super::store::{self, BallotRow, Choice, EligibleRow, TransitionRow};
+use super::{Upon, view};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::command::Command;
@@ -15,6 +15,7 @@ use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::{self, authority};
 use crate::http::auth::Actor;
+use crate::http::context::ReadContext;
 use crate::ledger::event::{Event, EventKind};
 
 /// `POST /v1/transitions/{id}/votes`
@@ -31,6 +32,28 @@ pub struct Receipt {
     pub round: u32,
     pub choice: Choice,
     pub at_ms: Millis,
+}
+
+/// A person's own ballots of a transition, for whoever may see that it is there. Read in the person's own session: the
+/// database shows nobody else's, whatever stands here.
+pub async fn own(
+    app: &App,
+    context: &ReadContext,
+    actor: &Actor,
+    transition_id: &str,
+) -> Result<Vec<Receipt>, Refusal> {
+    view::may_see(app, context, transition_id).await?;
+    let person = app.store.as_person(&actor.user_id).await?;
+    let ballots = store::own_ballots(&person, transition_id).await?;
+    Ok(ballots
+        .into_iter()
+        .map(|ballot| Receipt {
+            transition_id: ballot.transition_id,
+            round: ballot.round,
+            choice: ballot.choice,
+            at_ms: ballot.at_ms,
+        })
+        .collect())
 }
 
 impl Command for Upon<Vote> {

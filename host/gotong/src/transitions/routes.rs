@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use gotong_engine::types::Track;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::ballot::{Receipt, Vote};
+use super::ballot::{self, Receipt, Vote};
 use super::objection::{Challenge, Object};
 use super::store::{self, Filter, Status};
 use super::view::{self, Page, TransitionView};
@@ -30,7 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(propose, list))
         .routes(routes!(read))
         .routes(routes!(object))
-        .routes(routes!(vote))
+        .routes(routes!(vote, own_votes))
         .routes(routes!(challenge))
         .routes(routes!(timeline))
 }
@@ -126,6 +126,34 @@ async fn vote(
     Ok(app
         .command(context, upon(&app, id.into(), input).await?)
         .await?)
+}
+
+/// The caller's own ballots, one a round.
+#[derive(Debug, Serialize, ToSchema)]
+struct OwnVotes {
+    items: Vec<Receipt>,
+}
+
+/// Your own ballots
+///
+/// One a round, and nobody else's, whoever asks.
+#[utoipa::path(
+    get,
+    path = "/transitions/{id}/votes",
+    operation_id = "read_own_votes",
+    tag = "transitions",
+    params(("id" = inline(Id), Path, description = "The transition's id")),
+    security(("bearer" = [])),
+    responses((status = 200, body = OwnVotes), (status = 404)),
+)]
+async fn own_votes(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidPath(id): ValidPath<Id>,
+) -> Result<Json<OwnVotes>, Problem> {
+    let actor = context.actor()?;
+    let items = ballot::own(&app, &context, actor, id.as_str()).await;
+    items.map(|items| Json(OwnVotes { items })).map_err(refused)
 }
 
 /// Finds the entity a transition belongs to: the scope of its commands.

@@ -4,7 +4,7 @@ use gotong_engine::Digest;
 use gotong_engine::gate::{GateType, Phase, PlanFacts, Risk, Terms};
 use gotong_engine::retention::{OnExpiry, Tag};
 use gotong_engine::types::{Relations, Stage, TokenRole, Track, Trigger};
-use gotong_store::{Key, KeyRange, Store, StoreError};
+use gotong_store::{Key, KeyRange, PersonStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -401,6 +401,16 @@ pub async fn ballots(
             "ballot",
             (transition_id, i64::from(round)),
         ))
+        .await
+}
+
+/// A person's own ballots, one a round: all that the database shows them.
+pub async fn own_ballots(
+    person: &PersonStore,
+    transition_id: &str,
+) -> Result<Vec<BallotRow>, StoreError> {
+    person
+        .scan(&KeyRange::prefix("ballot", (transition_id,)))
         .await
 }
 

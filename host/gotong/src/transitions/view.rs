@@ -171,6 +171,14 @@ pub async fn read(
     Ok(with_people(row, eligible, objections, &seen))
 }
 
+/// Whether the reader may know of a transition.
+pub async fn may_see(app: &App, context: &ReadContext, transition_id: &str) -> Result<(), Refusal> {
+    let entity_id = store::entity_of(&app.store, transition_id)
+        .await?
+        .ok_or(Refusal::NotFound("transition"))?;
+    look(app, context, &entity_id).await.map(drop)
+}
+
 async fn look(app: &App, context: &ReadContext, entity_id: &str) -> Result<Seen, Refusal> {
     let Visible { entity, projection } = visible(app, context, entity_id).await?;
     Seen::by(&entity, &projection).ok_or(Refusal::NotFound("transition"))

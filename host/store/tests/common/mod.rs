@@ -31,7 +31,7 @@ pub async fn engines() -> Vec<Engine> {
 }
 
 pub async fn migrated(target: &Target) -> Store {
-    let store = Store::open(target).await.unwrap();
+    let store = Store::open(target, None).await.unwrap();
     store
         .migrate(&Migrations::embedded().unwrap())
         .await

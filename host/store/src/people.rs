@@ -1,0 +1,237 @@
+//! Sessions of people: reads that the database itself limits to what one person may see.
+//!
+//! A private table has row permissions for the record access `person` (migration 0006). What a person reads of it is
+//! read through [`Store::as_person`]: a handler that forgets a condition gets fewer rows, never somebody else's.
+//!
+//! On the lock every clone of a client is a session of its own, so a few are kept: making one takes several
+//! times as long as a read.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use quick_cache::sync::Cache;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use surrealdb::Surreal;
+use surrealdb::engine::any::Any;
+use surrealdb::types::{RecordId, ToSql};
+
+use crate::error::{EngineError, Failure, StoreError};
+use crate::key::KeyRange;
+use crate::read::Read;
+use crate::store::Store;
+use crate::target::Secret;
+use crate::value::text;
+
+/// The record access of people, and the JWT access of an embedded store's host.
+pub(crate) const PERSON: &str = "person";
+pub(crate) const HOST: &str = "host";
+
+/// Sessions that are kept, the least used of them going first.
+const KEPT: usize = 256;
+/// A session ends at the database after an hour; it is made anew well before.
+const LASTS: Duration = Duration::from_secs(30 * 60);
+const ENDS: &str = "1h";
+/// A token is used at once.
+const TOKEN_LASTS_S: u64 = 60;
+
+/// Where tokens for the database are good for.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub namespace: String,
+    pub database: String,
+}
+
+/// Makes sessions of people, and keeps them for a while.
+pub(crate) struct People {
+    place: Place,
+    key: EncodingKey,
+    sessions: Cache<String, Session>,
+}
+
+#[derive(Clone)]
+struct Session {
+    db: Arc<Surreal<Any>>,
+    since: Instant,
+}
+
+impl fmt::Debug for People {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("People").finish_non_exhaustive()
+    }
+}
+
+/// A store as one person may see it.
+pub struct PersonStore {
+    db: Arc<Surreal<Any>>,
+}
+
+impl fmt::Debug for PersonStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonStore").finish_non_exhaustive()
+    }
+}
+
+impl PersonStore {
+    /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows. Rows and fields that the person may not
+    /// see are not there.
+    pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
+        Read::new(&self.db, query)
+    }
+
+    /// Neighbouring rows in key order, as far as the person may see them.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails or a row has another shape.
+    pub async fn scan<T: DeserializeOwned>(&self, range: &KeyRange) -> Result<Vec<T>, StoreError> {
+        self.read(&range.query())
+            .bind_range("range", range)
+            .await?
+            .take(0)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn raw(&self) -> &Surreal<Any> {
+        &self.db
+    }
+}
+
+impl People {
+    pub(crate) fn new(place: Place, key: &Secret) -> Self {
+        Self {
+            place,
+            key: EncodingKey::from_secret(key.reveal().as_bytes()),
+            sessions: Cache::new(KEPT),
+        }
+    }
+
+    async fn session(&self, host: &Surreal<Any>, person: &str) -> Result<Session, StoreError> {
+        let made = self
+            .sessions
+            .get_or_insert_async(person, self.sign_in(host, person))
+            .await?;
+        if made.since.elapsed() < LASTS {
+            return Ok(made);
+        }
+        let anew = self.sign_in(host, person).await?;
+        self.sessions.insert(person.to_owned(), anew.clone());
+        Ok(anew)
+    }
+
+    async fn sign_in(&self, host: &Surreal<Any>, person: &str) -> Result<Session, StoreError> {
+        let id = RecordId::new(PERSON, person).to_sql();
+        let token = self
+            .place
+            .token(PERSON, &self.key, Some(id), &[])
+            .map_err(StoreError::SignIn)?;
+        // A clone begins with the host's rights. One that could not sign in is dropped here, never handed out.
+        let db = host.clone();
+        db.authenticate(token)
+            .await
+            .map_err(|error| StoreError::SignIn(EngineError::new(error)))?;
+        Ok(Session {
+            db: Arc::new(db),
+            since: Instant::now(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    #[serde(rename = "NS")]
+    namespace: &'a str,
+    #[serde(rename = "DB")]
+    database: &'a str,
+    #[serde(rename = "AC")]
+    access: &'a str,
+    #[serde(rename = "ID", skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(rename = "RL", skip_serializing_if = "<[_]>::is_empty")]
+    roles: &'a [&'a str],
+    exp: u64,
+}
+
+impl Place {
+    /// A token for one access method, good for a minute.
+    fn token(
+        &self,
+        access: &str,
+        key: &EncodingKey,
+        id: Option<String>,
+        roles: &[&str],
+    ) -> Result<String, EngineError> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let claims = Claims {
+            namespace: &self.namespace,
+            database: &self.database,
+            access,
+            id,
+            roles,
+            exp: now.as_secs() + TOKEN_LASTS_S,
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, key).map_err(EngineError::new)
+    }
+}
+
+/// Lets people in by tokens that `key` signed. Needs an owner of the database.
+pub(crate) fn define_people(key: &Secret) -> String {
+    format!(
+        "DEFINE ACCESS OVERWRITE {PERSON} ON DATABASE TYPE RECORD WITH JWT ALGORITHM HS256 KEY {} \
+         DURATION FOR SESSION {ENDS}",
+        text(key.reveal()).to_sql()
+    )
+}
+
+/// Lets the host in as an editor: it may change every row and every table, and nobody's rights.
+pub(crate) fn define_host(key: &Secret) -> String {
+    format!(
+        "DEFINE ACCESS OVERWRITE {HOST} ON DATABASE TYPE JWT ALGORITHM HS256 KEY {}",
+        text(key.reveal()).to_sql()
+    )
+}
+
+/// The token by which the host becomes an editor.
+pub(crate) fn host_token(place: &Place, key: &Secret) -> Result<String, EngineError> {
+    let key = EncodingKey::from_secret(key.reveal().as_bytes());
+    place.token(HOST, &key, None, &["Editor"])
+}
+
+/// A key that nobody else knows, for as long as this process runs.
+pub(crate) fn fresh_key() -> Result<Secret, EngineError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(EngineError::new)?;
+    Ok(Secret::new(hex::encode(bytes)))
+}
+
+impl Store {
+    /// The store as one person may see it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoPeople`] when a server's store was opened without the key of people's sessions,
+    /// [`StoreError::SignIn`] when the database does not let the person in.
+    pub async fn as_person(&self, person: &str) -> Result<PersonStore, StoreError> {
+        let people = self.people().ok_or(StoreError::NoPeople)?;
+        let session = people.session(self.session(), person).await?;
+        Ok(PersonStore { db: session.db })
+    }
+
+    /// Lets people in by tokens that are signed with this key. Once for a server, by an owner of the database;
+    /// an embedded store does it by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the session may not define access, or the store fails.
+    pub async fn admit_people(&self, key: &Secret) -> Result<(), StoreError> {
+        let defined = self.write(&define_people(key), Default::default()).await;
+        defined.map(drop).map_err(Failure::into)
+    }
+}
+
+#[cfg(test)]
+mod tests;

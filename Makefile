@@ -18,6 +18,7 @@ test: setup setup-redis lint ## Everything CI runs: format, lints, the policies 
 	scripts/verify-policies
 	cargo run --locked -p gotong -- policy test --require-coverage $(POLICIES)
 	cargo run --locked -p gotong -- policy docs --check
+	cargo run --locked -p gotong -- openapi --problems --check docs/problems.md
 	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
 	@# The program that the tests above have built: by itself it would be built again, with other features.
 	@if command -v clang >/dev/null && command -v wasm-ld >/dev/null; then "$${CARGO_TARGET_DIR:-target}/debug/guest-c"; \
@@ -39,6 +40,7 @@ policies: setup ## Build every policy module from source and pin new versions
 	cargo run --locked -p gotong -- policy build
 	cargo run --locked -p gotong -- policy pin $(POLICIES)
 	cargo run --locked -p gotong -- policy docs
+	cargo run --locked -p gotong -- openapi --problems > docs/problems.md
 
 guest-c: setup ## Rebuild the policy module in C and compare it with the committed one; WRITE=1 replaces that
 	@scripts/setup-clang

@@ -23,6 +23,7 @@ mod native;
 mod new;
 mod pin;
 mod prove;
+pub mod refusals;
 pub mod replay;
 mod scope;
 mod sign;

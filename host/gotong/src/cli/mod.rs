@@ -111,10 +111,10 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
     if let Command::Policy(policy::PolicyCommand::Tool(command)) = &cli.command {
         return Ok(command.run()?.into());
     }
-    if let Command::Openapi(command) = &cli.command {
-        return command.run();
-    }
     let config = Config::load(cli.config.as_deref())?;
+    if let Command::Openapi(command) = cli.command {
+        return command.run(&config);
+    }
     // Before any thread is there: the store's engine reads it once.
     let durability = if config.store_sync {
         Durability::Synced

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::refusal::{Fault, Refusal};
 use crate::http::context::CommandContext;
 use crate::http::problem::{PROBLEM_JSON, Problem, RulingNote};
-use crate::rulings::ENGINE_ERROR;
+use crate::problems::Code;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -131,22 +131,29 @@ pub fn error_for_log(error: &dyn std::error::Error) -> String {
     redacted
 }
 
+/// The status of what a family rules out: who may is a matter of permission (403); whether the matter is ready is one
+/// of state (422).
+pub fn status_of(family: Family) -> StatusCode {
+    match family {
+        Family::RoleMatrix => StatusCode::FORBIDDEN,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
 /// The problem a refusal is told as; a fault is not told.
 pub fn problem_of(refusal: &Refusal) -> Option<Problem> {
     Some(match refusal {
         Refusal::Ruled(ruled) if ruled.is_invisibility() => Problem::not_found(),
-        Refusal::Ruled(ruled) => {
-            // Who may is a matter of permission (403); whether the matter is ready is one of state (422).
-            let status = match ruled.family {
-                Family::RoleMatrix => StatusCode::FORBIDDEN,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            Problem::new(status, &ruled.reason, ruled.rule_text.clone()).with_ruling(RulingNote {
-                rule: ruled.rule.clone(),
-                rule_text: ruled.rule_text.clone(),
-                decision_id: ruled.decision_id.clone(),
-            })
-        }
+        Refusal::Ruled(ruled) => Problem::ruled(
+            status_of(ruled.family),
+            &ruled.reason,
+            ruled.rule_text.clone(),
+        )
+        .with_ruling(RulingNote {
+            rule: ruled.rule.clone(),
+            rule_text: ruled.rule_text.clone(),
+            decision_id: ruled.decision_id.clone(),
+        }),
         Refusal::PolicyFailed {
             family,
             code,
@@ -159,19 +166,19 @@ pub fn problem_of(refusal: &Refusal) -> Option<Problem> {
             };
             let detail =
                 format!("the {family} policy gave no ruling, so the answer is no{decision}");
-            if *code == ENGINE_ERROR {
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(1)
-            } else {
-                Problem::new(StatusCode::FORBIDDEN, code, detail)
+            let problem = Problem::new(*code, detail);
+            match code {
+                Code::PolicyEngineError => problem.retry_after(1),
+                _ => problem,
             }
         }
         Refusal::NotFound(_) => Problem::not_found(),
-        Refusal::Conflict { code, detail } => Problem::new(StatusCode::CONFLICT, code, *detail),
+        Refusal::Conflict { code, detail } => Problem::new(*code, *detail),
         Refusal::Invalid {
             code,
             field,
             detail,
-        } => Problem::invalid_field(code, *field, detail.clone()),
+        } => Problem::invalid_field(*code, *field, detail.clone()),
         Refusal::Fault(_) => return None,
     })
 }
@@ -197,25 +204,21 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::StillRunning => Self::new(
-                StatusCode::CONFLICT,
-                "request_in_progress",
+                Code::RequestInProgress,
                 "the same request is still running; ask again in a moment",
             )
             .retry_after(1),
             CommandError::Contention => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "contention",
+                Code::Contention,
                 "too many changes at once; send the request again with the same Idempotency-Key",
             )
             .retry_after(1),
             CommandError::KeyReused => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
+                Code::IdempotencyKeyReused,
                 "this Idempotency-Key was used for another request; take a new one",
             ),
             CommandError::KeyTaken => Self::new(
-                StatusCode::CONFLICT,
-                "idempotency_key_taken",
+                Code::IdempotencyKeyTaken,
                 "this Idempotency-Key is in use; take a new one",
             ),
             CommandError::Fault(_) | CommandError::Store(_) | CommandError::Commit(_) => {

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
-use crate::rulings::ENGINE_ERROR;
+use crate::problems::Code;
 use answer::{Answer, CommandError};
 use refusal::{Fault, Refusal};
 use tracing::Instrument;
@@ -152,7 +152,7 @@ fn is_kept<T>(outcome: &Result<T, Refusal>, context: &CommandContext) -> bool {
         Ok(_) => true,
         Err(Refusal::NotFound(_)) => false,
         Err(Refusal::Ruled(ruled)) if ruled.is_invisibility() => false,
-        Err(Refusal::PolicyFailed { code, .. }) if *code == ENGINE_ERROR => false,
+        Err(Refusal::PolicyFailed { code, .. }) if *code == Code::PolicyEngineError => false,
         Err(_) => context.trigger != Trigger::Timer,
     }
 }

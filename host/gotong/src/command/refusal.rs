@@ -3,6 +3,8 @@
 use gotong_engine::Family;
 use gotong_store::StoreError;
 
+use crate::problems::Code;
+
 /// Everything but success. Stored under the request id, except what `command::is_kept` says and `Fault`.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -13,27 +15,27 @@ pub enum Refusal {
     #[error("the {family} policy gave no ruling: {code}")]
     PolicyFailed {
         family: Family,
-        code: &'static str,
+        code: Code,
         decision_id: String,
     },
     #[error("no such {0}")]
     NotFound(&'static str),
     /// The state of the matter excludes it, whatever the rules are.
     #[error("{code}: {detail}")]
-    Conflict {
-        code: &'static str,
-        detail: &'static str,
-    },
+    Conflict { code: Code, detail: &'static str },
     /// A field is well-formed but cannot be meant.
     #[error("{field}: {detail}")]
     Invalid {
-        code: &'static str,
+        code: Code,
         field: &'static str,
         detail: String,
     },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+/// The reason of what the caller may not know of.
+pub const NOT_VISIBLE: &str = "not_visible";
 
 /// A policy's no, with what a person needs to understand it.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub struct Ruled {
 impl Ruled {
     /// The answer is then the same as for what does not exist.
     pub fn is_invisibility(&self) -> bool {
-        self.reason == "not_visible"
+        self.reason == NOT_VISIBLE
     }
 }
 

@@ -17,8 +17,9 @@ use crate::http::auth::Actor;
 use crate::http::context::CommandContext;
 use crate::ledger::event::Event;
 use crate::ledger::{self, Circumstances, DecisionDigest, Tip};
+use crate::problems::Code;
 use crate::rulings::shadow::Observations;
-use crate::rulings::{self, ENGINE_ERROR, Given, NOWHERE};
+use crate::rulings::{self, Given, NOWHERE};
 
 #[derive(Debug)]
 pub struct Work {
@@ -127,7 +128,7 @@ impl Work {
                 // No evaluation, so no decision: the matter waits until the module can be loaded.
                 Err(Refusal::PolicyFailed {
                     family: Q::FAMILY,
-                    code: ENGINE_ERROR,
+                    code: Code::PolicyEngineError,
                     decision_id: String::new(),
                 })
             }

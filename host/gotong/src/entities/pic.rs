@@ -12,6 +12,7 @@ use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
+use crate::problems::Code;
 use crate::words::UserId;
 
 /// `PUT /v1/entities/{id}/pic`: nominates that person; sent by the nominee about oneself, it accepts.
@@ -67,7 +68,7 @@ impl Command for At<Nominate> {
         let allowed = authority::authorize(work, entity_id, &facts, &[Obligation::AcceptAtOnce])?;
         if entity.row.pic_id.as_deref() == Some(nominee) {
             return Err(Refusal::Conflict {
-                code: "relation_held",
+                code: Code::RelationHeld,
                 detail: "that person is the pic already",
             });
         }

@@ -19,6 +19,7 @@ use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
+use crate::problems::Code;
 use crate::words::UserId;
 
 /// One relation, by its word.
@@ -152,7 +153,7 @@ impl Command for At<Take> {
         authority::authorize(work, entity_id, &facts, &[])?;
         if subject.contains(sought) {
             return Err(Refusal::Conflict {
-                code: "relation_held",
+                code: Code::RelationHeld,
                 detail: "that relation is held already",
             });
         }

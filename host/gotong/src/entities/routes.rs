@@ -17,6 +17,7 @@ use crate::http::context::{CommandContext, ReadContext};
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath};
+use crate::problems::Code;
 use crate::words::Id;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -124,8 +125,9 @@ async fn end(
     context: CommandContext,
     ValidPath((entity_id, word)): ValidPath<(Id, String)>,
 ) -> Result<Answer, Problem> {
-    let input = Relation::try_from(word)
-        .map_err(|error| Problem::invalid_field("invalid_field", "relation", error.to_string()))?;
+    let input = Relation::try_from(word).map_err(|error| {
+        Problem::invalid_field(Code::InvalidField, "relation", error.to_string())
+    })?;
     Ok(app
         .command(
             context,

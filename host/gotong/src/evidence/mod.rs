@@ -17,6 +17,7 @@ use crate::command::work::Work;
 use crate::entities;
 use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
+use crate::problems::Code;
 use crate::words::{Id, Text, WitnessName};
 use fields::Fields;
 use store::EvidenceRow;
@@ -218,14 +219,14 @@ fn observed_at(timestamp: Timestamp, now_ms: Millis) -> Result<Millis, Refusal> 
     let at_ms = timestamp.as_millisecond();
     if at_ms > now_ms {
         return Err(Refusal::Invalid {
-            code: "evidence_in_the_future",
+            code: Code::EvidenceInTheFuture,
             field: "timestamp",
             detail: "lies in the future".into(),
         });
     }
     if now_ms - at_ms > OLDEST_MS {
         return Err(Refusal::Invalid {
-            code: "evidence_too_old",
+            code: Code::EvidenceTooOld,
             field: "timestamp",
             detail: "is more than 30 days ago".into(),
         });
@@ -239,7 +240,7 @@ fn merged(input: &Submit) -> Result<Map<String, Value>, Refusal> {
     for (name, value) in &input.proof.0 {
         if fields.get(name).is_some_and(|other| other != value) {
             return Err(Refusal::Invalid {
-                code: "invalid_field",
+                code: Code::InvalidField,
                 field: "proof",
                 detail: format!("`{name}` says something else in evidence_data"),
             });
@@ -254,9 +255,9 @@ fn parse<T: serde::de::DeserializeOwned>(fields: Value) -> Result<T, Refusal> {
         let path = error.path().to_string();
         let inner = error.into_inner().to_string();
         let code = if inner.starts_with("unknown field") {
-            "unknown_field"
+            Code::UnknownField
         } else {
-            "invalid_field"
+            Code::InvalidField
         };
         Refusal::Invalid {
             code,
@@ -272,7 +273,7 @@ fn parse<T: serde::de::DeserializeOwned>(fields: Value) -> Result<T, Refusal> {
 
 fn invalid(field: &'static str, detail: &str) -> Refusal {
     Refusal::Invalid {
-        code: "invalid_field",
+        code: Code::InvalidField,
         field,
         detail: detail.to_owned(),
     }
@@ -301,14 +302,14 @@ mod tests {
         assert!(matches!(
             gps_at("2023-10-15T22:13:19Z", 0.0, 0.0),
             Err(Refusal::Invalid {
-                code: "evidence_too_old",
+                code: Code::EvidenceTooOld,
                 ..
             })
         ));
         assert!(matches!(
             gps_at("2023-11-14T22:13:21Z", 0.0, 0.0),
             Err(Refusal::Invalid {
-                code: "evidence_in_the_future",
+                code: Code::EvidenceInTheFuture,
                 ..
             })
         ));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problem;
 use crate::clock::system_now_ms;
 use crate::config::{Auth, ConfigError, Secret};
+use crate::problems::Code;
 
 /// Longest `sub` and `username`, in characters.
 const LONGEST_NAME: usize = 128;
@@ -132,8 +133,8 @@ impl Tokens {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| {
-                Problem::unauthorized(
-                    "token_invalid",
+                Problem::new(
+                    Code::TokenInvalid,
                     "the Authorization header is not `Bearer TOKEN`",
                 )
             })?;
@@ -141,8 +142,7 @@ impl Tokens {
     }
 
     fn actor(&self, token: &str) -> Result<Actor, Problem> {
-        let invalid =
-            || Problem::unauthorized("token_invalid", "the token is not one this host accepts");
+        let invalid = || Problem::new(Code::TokenInvalid, "the token is not one this host accepts");
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
         // RFC 7515, 4.1.11: what must be understood and is not understood is refused.
         if header.crit.is_some() {
@@ -154,18 +154,17 @@ impl Tokens {
             _ => None,
         }
         .ok_or_else(|| {
-            Problem::unauthorized(
-                "token_algorithm",
+            Problem::new(
+                Code::TokenAlgorithm,
                 "the token is signed with an algorithm this host does not accept",
             )
         })?;
         let claims =
             jsonwebtoken::decode::<Claims>(token, key, rules).map_err(|error| {
                 match error.kind() {
-                    ErrorKind::ExpiredSignature => Problem::unauthorized(
-                        "token_expired",
-                        "the token has expired: get a new one",
-                    ),
+                    ErrorKind::ExpiredSignature => {
+                        Problem::new(Code::TokenExpired, "the token has expired: get a new one")
+                    }
                     _ => invalid(),
                 }
             })?;

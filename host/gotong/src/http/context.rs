@@ -20,6 +20,7 @@ use super::auth::{Actor, Caller};
 use super::problem::Problem;
 use crate::app::App;
 use crate::clock::Millis;
+use crate::problems::Code;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -58,8 +59,8 @@ impl ReadContext {
     /// Who asks, for what nobody is shown without a token.
     pub fn actor(&self) -> Result<&Actor, Problem> {
         self.caller.actor().ok_or_else(|| {
-            Problem::unauthorized(
-                "token_required",
+            Problem::new(
+                Code::TokenRequired,
                 "this is shown to nobody without a token: send `Authorization: Bearer TOKEN`",
             )
         })
@@ -82,13 +83,13 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let context = request_context(parts)?;
         let Caller::Known(actor) = context.caller else {
-            return Err(Problem::unauthorized(
-                "token_required",
+            return Err(Problem::new(
+                Code::TokenRequired,
                 "this request changes something: send `Authorization: Bearer TOKEN`",
             ));
         };
         let request_id = context.request_id.ok_or_else(|| {
-            Problem::bad_request("request_id_required", "a write needs an `Idempotency-Key` header (or X-Request-Id): 8-128 characters of A-Z a-z 0-9 _ : . -")
+            Problem::new(Code::RequestIdRequired, "a write needs an `Idempotency-Key` header (or X-Request-Id): 8-128 characters of A-Z a-z 0-9 _ : . -")
         })?;
         let RequestContext {
             correlation_id,
@@ -169,8 +170,7 @@ async fn serve(app: &App, ids: Ids, request: Request, next: Next) -> Response {
         .await
         .unwrap_or_else(|_| {
             Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "request_timeout",
+                Code::RequestTimeout,
                 "the request took too long; send it again with the same Idempotency-Key",
             )
             .retry_after(1)
@@ -183,11 +183,11 @@ async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Probl
     let authorization = match (headers.next(), headers.next()) {
         (None, _) => None,
         (Some(value), None) => Some(value.to_str().map_err(|_| {
-            Problem::unauthorized("token_invalid", "the Authorization header is not text")
+            Problem::new(Code::TokenInvalid, "the Authorization header is not text")
         })?),
         (Some(_), Some(_)) => {
-            return Err(Problem::unauthorized(
-                "token_invalid",
+            return Err(Problem::new(
+                Code::TokenInvalid,
                 "there is more than one Authorization header",
             ));
         }
@@ -199,8 +199,7 @@ async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Probl
         .map_err(|_| {
             let limit = app.config.limits.body_bytes;
             Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
+                Code::BodyTooLarge,
                 format!("the body is larger than {limit} bytes, or was cut off"),
             )
         })?;
@@ -251,11 +250,11 @@ impl Ids {
             found => found?,
         };
         let correlation_id =
-            match header_text(headers, &X_CORRELATION_ID, "correlation_id_invalid")? {
+            match header_text(headers, &X_CORRELATION_ID, Code::CorrelationIdInvalid)? {
                 Some(id) if (4..=128).contains(&id.len()) && id.bytes().all(is_id_byte) => id,
                 Some(_) => {
-                    return Err(Problem::bad_request(
-                        "correlation_id_invalid",
+                    return Err(Problem::new(
+                        Code::CorrelationIdInvalid,
                         "an X-Correlation-Id has 4-128 characters of A-Z a-z 0-9 _ : . -",
                     ));
                 }
@@ -269,27 +268,27 @@ impl Ids {
 }
 
 fn request_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let key = header_text(headers, &IDEMPOTENCY_KEY, "request_id_invalid")?;
-    let alias = header_text(headers, &X_REQUEST_ID, "request_id_invalid")?;
+    let key = header_text(headers, &IDEMPOTENCY_KEY, Code::RequestIdInvalid)?;
+    let alias = header_text(headers, &X_REQUEST_ID, Code::RequestIdInvalid)?;
     if let (Some(key), Some(alias)) = (&key, &alias)
         && key != alias
     {
-        return Err(Problem::bad_request(
-            "request_id_invalid",
+        return Err(Problem::new(
+            Code::RequestIdInvalid,
             "Idempotency-Key and X-Request-Id are the same thing here, but they differ",
         ));
     }
     let id = key.or(alias);
     if let Some(id) = &id {
         if id.starts_with(TIMER_PREFIX) {
-            return Err(Problem::bad_request(
-                "request_id_reserved",
+            return Err(Problem::new(
+                Code::RequestIdReserved,
                 format!("keys that begin with `{TIMER_PREFIX}` are the host's own"),
             ));
         }
         if !(8..=128).contains(&id.len()) || !id.bytes().all(is_id_byte) {
-            return Err(Problem::bad_request(
-                "request_id_invalid",
+            return Err(Problem::new(
+                Code::RequestIdInvalid,
                 "an Idempotency-Key has 8-128 characters of A-Z a-z 0-9 _ : . -",
             ));
         }
@@ -308,17 +307,17 @@ fn is_id_byte(byte: u8) -> bool {
 fn header_text(
     headers: &HeaderMap,
     name: &HeaderName,
-    code: &str,
+    code: Code,
 ) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let text = value.to_str().map_err(|_| {
-        Problem::bad_request(code, format!("the header `{name}` is not plain text"))
-    })?;
+    let text = value
+        .to_str()
+        .map_err(|_| Problem::new(code, format!("the header `{name}` is not plain text")))?;
     if values.next().is_some() {
-        return Err(Problem::bad_request(
+        return Err(Problem::new(
             code,
             format!("the header `{name}` stands there more than once"),
         ));

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,6 +11,7 @@ use super::valid::ValidJson;
 use crate::app::App;
 use crate::clock::Millis;
 use crate::command::answer::error_for_log;
+use crate::problems::Code;
 
 /// Ten years: further than any window, and far from the end of the timestamps.
 const FURTHEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
@@ -49,14 +49,13 @@ async fn advance(
 ) -> Result<Json<Now>, Problem> {
     if !app.store.is_embedded() {
         return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "clock_is_shared",
+            Code::ClockIsShared,
             "other hosts share this store: its clock cannot be moved from here",
         ));
     }
     if body.advance_ms > FURTHEST_MS {
         return Err(Problem::invalid_field(
-            "invalid_field",
+            Code::InvalidField,
             "advance_ms",
             format!("at most {FURTHEST_MS} ms at once"),
         ));

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,6 +10,7 @@ use utoipa_axum::routes;
 use super::problem::Problem;
 use crate::app::App;
 use crate::command::answer::error_for_log;
+use crate::problems::Code;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -49,12 +49,7 @@ async fn live() -> Json<Health> {
 async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     app.store.head("health").await.map_err(|error| {
         tracing::error!(error = error_for_log(&error), "the store does not answer");
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
-            "the store does not answer",
-        )
-        .retry_after(1)
+        Problem::new(Code::NotReady, "the store does not answer").retry_after(1)
     })?;
     Ok(Json(Health { status: "ready" }))
 }

@@ -8,7 +8,6 @@ pub mod openapi;
 pub mod problem;
 pub mod valid;
 
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -19,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 use crate::command::answer::{error_for_log, problem_of};
 use crate::command::refusal::Refusal;
+use crate::problems::Code;
 use crate::{entities, evidence, ledger, rulings, transitions};
 use problem::Problem;
 
@@ -57,8 +57,7 @@ pub fn router(app: App) -> Router {
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
             Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
+                Code::MethodNotAllowed,
                 "this route does not answer to that method",
             )
         })

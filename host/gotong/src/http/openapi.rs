@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use super::context::CommandContext;
 use super::problem::Problem;
 use crate::app::App;
+use crate::problems::{Code, Reach};
 
 const ABOUT: &str = "\
 The API of a Gotong host: community matters (seeds), the people around them, and the gates through which they \
@@ -104,14 +105,16 @@ fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     let is_write = parameters.iter().any(is_idempotency_key);
     parameters.push(RefOr::T(correlation_id()));
-    let common = EVERYWHERE
-        .iter()
-        .chain(is_write.then_some(WRITES).into_iter().flatten());
-    for status in common {
+    let common = Code::ALL.iter().filter(|code| match code.reach() {
+        Reach::Every => true,
+        Reach::Writes => is_write,
+        Reach::Some => false,
+    });
+    for code in common {
         operation
             .responses
             .responses
-            .entry(status.to_string())
+            .entry(code.status().to_string())
             .or_insert_with(|| RefOr::T(Response::new("")));
     }
     for (status, response) in &mut operation.responses.responses {
@@ -151,12 +154,6 @@ fn complete(operation: &mut Operation) {
         }
     }
 }
-
-/// What any request can be answered with.
-const EVERYWHERE: &[u16] = &[400, 401, 413, 500, 503];
-
-/// What a write can be answered with besides.
-const WRITES: &[u16] = &[403, 409, 415, 422];
 
 fn meaning(status: &str) -> &'static str {
     match status {

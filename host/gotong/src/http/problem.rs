@@ -9,6 +9,8 @@ use serde::Serialize;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::problems::Code;
+
 /// One problem document. In a box, so that the results that carry it stay small.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
@@ -59,11 +61,22 @@ pub struct RulingNote {
 }
 
 impl Problem {
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self::coded(code.status(), code.as_str(), detail)
+    }
+
+    /// What a policy ruled out, in its words.
+    pub fn ruled(status: StatusCode, reason: &str, detail: impl Into<String>) -> Self {
+        Self::coded(status.as_u16(), reason, detail)
+    }
+
+    fn coded(status: u16, code: &str, detail: impl Into<String>) -> Self {
+        let title = StatusCode::from_u16(status).ok();
+        let title = title.and_then(|status| status.canonical_reason());
         Self(Box::new(Document {
             kind: format!("urn:gotong:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            status: status.as_u16(),
+            title: title.unwrap_or("Error").to_owned(),
+            status,
             detail: detail.into(),
             code: code.to_owned(),
             errors: Vec::new(),
@@ -76,31 +89,22 @@ impl Problem {
         }))
     }
 
-    pub fn bad_request(code: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, detail)
-    }
-
-    pub fn unauthorized(code: &str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, code, detail)
-    }
-
     /// The same words for what does not exist and for what may not be seen.
     pub fn not_found() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
+            Code::NotFound,
             "there is nothing here, or nothing that is visible to you",
         )
     }
 
-    pub fn invalid_field(code: &str, field: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn invalid_field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
         let (field, detail) = (field.into(), detail.into());
         let whole = if field.is_empty() {
             detail.clone()
         } else {
             format!("`{field}`: {detail}")
         };
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, whole);
+        let mut problem = Self::new(code, whole);
         problem.0.errors.push(FieldError { field, detail });
         problem
     }
@@ -108,8 +112,7 @@ impl Problem {
     /// A fault of ours. The cause goes to the log with the correlation id, never to the client.
     pub fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            Code::Internal,
             "the host could not finish this request; send it again with the same Idempotency-Key",
         )
     }

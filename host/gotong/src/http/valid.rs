@@ -4,12 +4,13 @@
 //! exists is valid.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::context::BodyBytes;
 use super::problem::Problem;
+use crate::problems::Code;
 
 #[derive(Debug)]
 pub struct ValidJson<T>(pub T);
@@ -26,8 +27,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
             return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "json_required",
+                Code::JsonRequired,
                 "send the body as `Content-Type: application/json`",
             ));
         }
@@ -37,8 +37,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ValidJson<T> {
             .is_some_and(|encoding| encoding != "identity")
         {
             return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "encoding_unsupported",
+                Code::EncodingUnsupported,
                 "send the body without a Content-Encoding",
             ));
         }
@@ -59,7 +58,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> 
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Query(query) = Query::try_from_uri(&parts.uri)
-            .map_err(|error| Problem::bad_request("invalid_query", error.body_text()))?;
+            .map_err(|error| Problem::new(Code::InvalidQuery, error.body_text()))?;
         Ok(Self(query))
     }
 }
@@ -83,7 +82,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // Serde would take an array for a struct, field by field and without their names.
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(Problem::invalid_field(
-            "invalid_field",
+            Code::InvalidField,
             "",
             "the body is an array, not an object",
         ));
@@ -96,8 +95,8 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         };
         let inner = error.into_inner();
         if inner.is_syntax() || inner.is_eof() {
-            return Problem::bad_request(
-                "malformed_json",
+            return Problem::new(
+                Code::MalformedJson,
                 format!("the body is not JSON: {inner}"),
             );
         }
@@ -105,14 +104,17 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         // serde_json ends its messages with a position; the path says it better.
         let detail = detail.split(" at line ").next().unwrap_or(&detail);
         let code = if detail.starts_with("unknown field") {
-            "unknown_field"
+            Code::UnknownField
         } else {
-            "invalid_field"
+            Code::InvalidField
         };
         Problem::invalid_field(code, path, detail)
     })?;
     json.end().map_err(|error| {
-        Problem::bad_request("malformed_json", format!("the body is not JSON: {error}"))
+        Problem::new(
+            Code::MalformedJson,
+            format!("the body is not JSON: {error}"),
+        )
     })?;
     Ok(value)
 }

@@ -18,6 +18,7 @@ use crate::http::context::ReadContext;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::ValidQuery;
+use crate::problems::Code;
 use crate::rulings;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -45,7 +46,7 @@ pub fn authorize_audit(app: &App, context: &ReadContext) -> Result<(), Problem> 
         .active(gotong_engine::Family::RoleMatrix)
         .rule_text(&ruling.rule)
         .unwrap_or_default();
-    Err(Problem::new(
+    Err(Problem::ruled(
         axum::http::StatusCode::FORBIDDEN,
         &ruling.reason,
         text,
@@ -72,8 +73,8 @@ fn page() -> usize {
 pub fn audit_page_size(limit: usize) -> Result<usize, Problem> {
     match limit {
         1..=PAGE => Ok(limit),
-        _ => Err(Problem::bad_request(
-            "invalid_query",
+        _ => Err(Problem::new(
+            Code::InvalidQuery,
             format!("`limit` is not within 1 to {PAGE}"),
         )),
     }

@@ -19,16 +19,11 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::command::refusal::{Refusal, Ruled};
 use crate::http::context::CommandContext;
+use crate::problems::Code;
 use decision::DecisionRow;
-
-/// The code of a failure of the engine itself: no ruling, and no decision that anybody can repeat.
-pub const ENGINE_ERROR: &str = "policy_engine_error";
 
 /// The scope of what lies in none: the active module decides.
 pub const NOWHERE: &str = "";
-
-/// The code of an allowing ruling that asks for what nobody here carries out.
-const OBLIGATION_UNKNOWN: &str = "policy_obligation_unknown";
 
 /// A ruling, and the decision it is recorded as.
 #[derive(Debug)]
@@ -42,7 +37,7 @@ pub struct Given<R> {
 
 impl<R> Given<R> {
     /// The refusal of a ruling that cannot be followed: fail closed.
-    pub fn unfollowed(&self, code: &'static str) -> Refusal {
+    pub fn unfollowed(&self, code: Code) -> Refusal {
         Refusal::PolicyFailed {
             family: self.family,
             code,
@@ -61,7 +56,7 @@ impl<R> Given<R> {
             .all(|obligation| carried_out.contains(obligation))
         {
             true => Ok(()),
-            false => Err(self.unfollowed(OBLIGATION_UNKNOWN)),
+            false => Err(self.unfollowed(Code::PolicyObligationUnknown)),
         }
     }
 
@@ -137,8 +132,8 @@ pub fn peek_projections(
             each.collect::<Result<_, _>>()?
         };
         if answers.len() != places.len() {
-            let code = "policy_answers_missing";
-            tracing::error!(module = module.name(), version = module.version(), code);
+            let code = Code::PolicyAnswersMissing;
+            tracing::error!(module = module.name(), version = module.version(), %code);
             return Err(Refusal::PolicyFailed {
                 family: Family::RoleMatrix,
                 code,
@@ -176,9 +171,10 @@ fn ruling_of<Q: Question>(
             "a policy gave no ruling"
         );
         let code = match evaluation.outcome {
-            Outcome::FuelExhausted => "policy_fuel_exhausted",
-            Outcome::Trapped { .. } => "policy_trapped",
-            Outcome::Ruled | Outcome::EngineError => ENGINE_ERROR,
+            Outcome::FuelExhausted => Code::PolicyFuelExhausted,
+            Outcome::Trapped { .. } => Code::PolicyTrapped,
+            // No ruling, and no decision that anybody can repeat.
+            Outcome::Ruled | Outcome::EngineError => Code::PolicyEngineError,
         };
         Refusal::PolicyFailed {
             family: Q::FAMILY,

@@ -17,6 +17,7 @@ use crate::entities::{self, authority};
 use crate::http::auth::Actor;
 use crate::http::context::ReadContext;
 use crate::ledger::event::{Event, EventKind};
+use crate::problems::Code;
 
 /// `POST /v1/transitions/{id}/votes`
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -90,13 +91,13 @@ impl Command for Upon<Vote> {
             GateType::Vote | GateType::WeightedVote
         ) {
             return Err(Refusal::Conflict {
-                code: "no_vote_open",
+                code: Code::NoVoteOpen,
                 detail: "this gate passes by consent: it is objected to, not voted on",
             });
         }
         if has_voted {
             return Err(Refusal::Conflict {
-                code: "already_voted",
+                code: Code::AlreadyVoted,
                 detail: "your ballot is cast; it does not change",
             });
         }
@@ -149,7 +150,7 @@ pub async fn load_open(work: &Work, transition_id: &str) -> Result<TransitionRow
 }
 
 const GATE_CLOSED: Refusal = Refusal::Conflict {
-    code: "gate_closed",
+    code: Code::GateClosed,
     detail: "the window of this gate has ended",
 };
 

@@ -17,6 +17,7 @@ use crate::http::auth::Actor;
 use crate::http::context::TIMER_PREFIX;
 use crate::jobs::JobKind;
 use crate::ledger::event::{Event, EventKind};
+use crate::problems::Code;
 
 /// What the timer job carries.
 #[derive(Debug, Serialize, Deserialize)]
@@ -111,7 +112,7 @@ async fn end_window(
     let given = work.rule_under(&entity.entity_id, &gate.policy_digest, &facts)?;
     // The result is announced by the timeline, which everybody with a relation reads.
     given.discharge(&given.ruling.obligations, &[Obligation::AnnounceResult])?;
-    let no_window = given.unfollowed("policy_terms_unusable");
+    let no_window = given.unfollowed(Code::PolicyTermsUnusable);
     let ruling = given.ruling;
     if ruling.outcome != Outcome::AwaitChallenges {
         // Secret until the gate closes: a vote that is won but may be challenged is not closed yet.

@@ -25,6 +25,7 @@ use crate::command::work::Work;
 use crate::entities::{self, Entity, authority};
 use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
+use crate::problems::Code;
 use crate::rulings::Given;
 use crate::words::Id;
 use electorate::Electorate;
@@ -66,7 +67,7 @@ impl Command for Propose {
         self.authorize(work, &entity)?;
         if entity.row.open_transition.is_some() {
             return Err(Refusal::Conflict {
-                code: "gate_open",
+                code: Code::GateOpen,
                 detail: "a gate of this entity is open already; it has to close first",
             });
         }
@@ -145,9 +146,6 @@ async fn plan_facts(
     })
 }
 
-/// The code of terms that no gate can hold to.
-const TERMS_UNUSABLE: &str = "policy_terms_unusable";
-
 /// A gate's terms, and the ruling they come from.
 pub struct Plan {
     pub terms: gotong_engine::gate::Terms,
@@ -171,12 +169,12 @@ pub fn terms(work: &Work, given: Given<TermsRuling>, emergency: bool) -> Result<
     };
     given.discharge(&ruling.obligations, carried_out)?;
     let Some(terms) = ruling.terms.clone() else {
-        return Err(given.unfollowed(TERMS_UNUSABLE));
+        return Err(given.unfollowed(Code::PolicyTermsUnusable));
     };
     let at_once = terms.gate_type == GateType::Emergency;
     let audited = terms.audit_due_hours > 0 || !emergency;
     if at_once != emergency || (terms.window_hours == 0) != emergency || !audited {
-        return Err(given.unfollowed(TERMS_UNUSABLE));
+        return Err(given.unfollowed(Code::PolicyTermsUnusable));
     }
     let (reason, rule) = (ruling.reason.clone(), ruling.rule.clone());
     Ok(Plan {

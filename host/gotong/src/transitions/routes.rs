@@ -20,6 +20,7 @@ use crate::http::context::{CommandContext, ReadContext};
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
+use crate::problems::Code;
 use crate::words::{Id, ScopeId};
 
 const PAGE: usize = 20;
@@ -270,8 +271,8 @@ async fn list(
 fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
     let size = limit.unwrap_or(PAGE);
     if !(1..=LONGEST_PAGE).contains(&size) {
-        return Err(Problem::bad_request(
-            "invalid_query",
+        return Err(Problem::new(
+            Code::InvalidQuery,
             format!("`limit` is not within 1 to {LONGEST_PAGE}"),
         ));
     }
@@ -282,7 +283,5 @@ fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
 fn cursor(text: &str) -> Result<(i64, &str), Problem> {
     text.split_once('.')
         .and_then(|(at_ms, id)| Some((at_ms.parse().ok()?, id)))
-        .ok_or_else(|| {
-            Problem::bad_request("invalid_cursor", "`after` is not the `next` of a page")
-        })
+        .ok_or_else(|| Problem::new(Code::InvalidCursor, "`after` is not the `next` of a page"))
 }

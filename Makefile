@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 POLICIES := $(patsubst %/Cargo.toml,%,$(wildcard policies/*/Cargo.toml))
 
-.PHONY: help demo test test-fast lint policy-tool policies guest-c bench bench-plugin fuzz setup setup-redis
+.PHONY: help demo test test-fast lint policy-tool policies guest-c bench bench-plugin load fuzz setup setup-redis
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -50,6 +50,10 @@ bench: setup ## Measure: evaluations, Cedar, Rego and Extism beside them, growth
 	cargo build --locked --release -p gotong
 	cargo run --locked --release -p gotong-benches --features peers -- --votes --plots docs/plots
 	cargo bench --locked -p gotong-benches
+
+load: setup ## Scripted people against a release host, on the memory engine and on a folder
+	cargo build --locked --release -p gotong
+	cargo run --locked --release -p gotong-benches --bin gotong-load
 
 fuzz: setup ## Fuzz everything that reads bytes from outside, FUZZ_SECONDS (30) each
 	scripts/fuzz

@@ -14,7 +14,9 @@ pub mod comparison;
 pub mod conditions;
 pub mod evaluation;
 pub mod growth;
+pub mod host;
 pub mod inputs;
+pub mod load;
 pub mod memory;
 #[cfg(feature = "peers")]
 pub mod peers;

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::command::locks::KeyedLocks;
 use crate::config::Config;
 use crate::http::auth::Tokens;
+use crate::http::limits::Gate;
 use crate::redis::Redis;
 use crate::rulings::gate::{Tracks, TracksByScope};
 use crate::rulings::shadow::Shadows;
@@ -25,7 +26,10 @@ pub struct Parts {
     pub config: Config,
     pub store: Store,
     /// What hosts share for speed; `None`: this one keeps to itself.
-    #[cfg_attr(not(test), expect(dead_code, reason = "first used by the limits"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "first read by the jobs and the metrics")
+    )]
     pub redis: Option<Redis>,
     pub policies: Arc<Policies>,
     tracks: TracksByScope,
@@ -33,6 +37,8 @@ pub struct Parts {
     pub rulings: Option<RulingCache>,
     pub shadows: Shadows,
     pub tokens: Tokens,
+    /// What every request must pass.
+    pub gate: Gate,
     pub clock: Clock,
     /// One per (scope, request_id): a repeated request waits for the first.
     pub requests: KeyedLocks,
@@ -57,6 +63,7 @@ impl App {
     ) -> Self {
         let shadows = Shadows::new(config.shadow_sample_permille);
         let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
+        let gate = Gate::new(&config, redis.clone());
         Self(Arc::new(Parts {
             config,
             store,
@@ -66,6 +73,7 @@ impl App {
             rulings,
             shadows,
             tokens,
+            gate,
             clock: Clock::default(),
             requests: KeyedLocks::default(),
             streams: KeyedLocks::default(),

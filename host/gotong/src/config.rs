@@ -3,6 +3,9 @@
 //! There is no default secret. Outside `--dev` a host without a key, or with the public dev key,
 //! refuses to start.
 
+mod limits;
+mod network;
+
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -10,7 +13,10 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::command::CrashPoint;
-use crate::jobs::LEASE_MS;
+#[cfg(test)]
+pub use limits::Per;
+pub use limits::{Limits, LimitsError, Rate, Rates};
+pub use network::Network;
 
 /// The public key of `--dev` servers: anybody can sign with it, which is its purpose.
 pub const DEV_SECRET: &str = include_str!("../../../fixtures/keys/dev-hs256.key");
@@ -77,6 +83,12 @@ pub struct Config {
     pub lock_keys: Option<PathBuf>,
     pub auth: Auth,
     pub limits: Limits,
+    /// Addresses and networks of the proxies in front: what they say of a client's address is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// The header they say it in. The other one is never read: a proxy may pass a client's own on.
+    pub forwarded_by: ForwardedBy,
+    /// Origins whose pages may call the API; none: no CORS headers. `*` alone: all.
+    pub cors_origins: Vec<String>,
     /// Development: the dev key is accepted and the clock can be moved.
     pub dev: bool,
     /// `--dev` only: the process ends there at the first command, to prove that nothing is left half-done.
@@ -97,16 +109,14 @@ pub struct Auth {
     pub eddsa_public_key_pem: Option<String>,
 }
 
-/// What one request may cost.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    pub body_bytes: usize,
-    pub request_timeout_ms: u64,
-    /// How long a repeated request waits for the first one to end.
-    pub same_request_wait_ms: u64,
-    /// How often a command starts again from its facts when they went stale.
-    pub commit_tries: u32,
+/// How a proxy says for whom it asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedBy {
+    #[default]
+    XForwardedFor,
+    /// RFC 7239
+    Forwarded,
 }
 
 /// A value that neither `Debug` nor a log ever shows.
@@ -155,12 +165,10 @@ impl Default for Config {
                 hs256_secret: None,
                 eddsa_public_key_pem: None,
             },
-            limits: Limits {
-                body_bytes: 1024 * 1024,
-                request_timeout_ms: 10_000,
-                same_request_wait_ms: 2_000,
-                commit_tries: 8,
-            },
+            limits: Limits::default(),
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
+            cors_origins: Vec::new(),
             dev: false,
             crash_at: None,
         }
@@ -182,16 +190,14 @@ pub enum ConfigError {
     DevKeyOutsideDev,
     #[error("{0} is {1} bytes long, at least {SHORTEST_SECRET} are needed")]
     ShortSecret(&'static str, usize),
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     #[error(
-        "limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job"
+        "cors_origins has `{0}`, which is no origin: use `https://HOST[:PORT]` without a path, or `*` alone"
     )]
-    TimeoutBeyondLease(u64),
+    Origin(String),
     #[error("auth.leeway_s is {0}, at most {LONGEST_LEEWAY_S} are forgiven")]
     Leeway(u64),
-    #[error(
-        "limits.body_bytes, limits.request_timeout_ms and limits.commit_tries are at least 1: with 0, every write is refused"
-    )]
-    NothingAllowed,
     #[error("shadow_sample_permille is {0}, at most 1000 questions in a thousand can be asked")]
     Sample(u16),
     #[error(
@@ -291,17 +297,29 @@ impl Config {
             _ => {}
         }
         self.check_redis()?;
-        let limits = &self.limits;
-        if limits.body_bytes == 0 || limits.request_timeout_ms == 0 || limits.commit_tries == 0 {
-            return Err(ConfigError::NothingAllowed);
+        if let Some(odd) = self
+            .cors_origins
+            .iter()
+            .find(|origin| !self.is_origin(origin))
+        {
+            return Err(ConfigError::Origin(odd.clone()));
         }
-        if i64::try_from(self.limits.request_timeout_ms).is_ok_and(|timeout| timeout < LEASE_MS) {
-            Ok(self)
-        } else {
-            Err(ConfigError::TimeoutBeyondLease(
-                self.limits.request_timeout_ms,
-            ))
+        self.limits.check()?;
+        Ok(self)
+    }
+
+    /// Scheme and place, as a browser words them; `*` stands alone.
+    fn is_origin(&self, text: &str) -> bool {
+        if text == "*" {
+            return self.cors_origins.len() == 1;
         }
+        let place = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        let fits = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".:-[]".contains(&byte)
+        };
+        place.is_some_and(|place| !place.is_empty() && place.bytes().all(fits))
     }
 
     fn check_redis(&self) -> Result<(), ConfigError> {

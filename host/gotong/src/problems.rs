@@ -106,6 +106,9 @@ codes! {
     MethodNotAllowed "method_not_allowed" 405 Some
         "The route does not answer to that method.",
         "Use one of the methods in `Allow`.";
+    BodyTimeout "body_timeout" 408 Every
+        "The body took too long to arrive.",
+        "Send the request again with the same `Idempotency-Key`.";
     RelationHeld "relation_held" 409 Some
         "That person holds the relation already.",
         "Nothing: it is as it was to be.";
@@ -154,12 +157,21 @@ codes! {
     IdempotencyKeyReused "idempotency_key_reused" 422 Writes
         "The caller used this `Idempotency-Key` for another request.",
         "Take a new key.";
+    RateLimited "rate_limited" 429 Every
+        "The caller asked too often; `RateLimit-Policy` says how often it may.",
+        "Send the request again after `Retry-After`, with the same `Idempotency-Key`.";
+    HeadTooLarge "head_too_large" 431 Every
+        "The address and the headers are larger, or more, than the host takes.",
+        "Send less.";
     Internal "internal" 500 Every
         "The host failed. Nothing was half done.",
         "Send the request again with the same `Idempotency-Key`; with the `correlation_id` the cause is found in the log.";
     RequestTimeout "request_timeout" 503 Every
         "The request took too long.",
         "Send it again after `Retry-After`, with the same `Idempotency-Key`: its effect happens once.";
+    Overloaded "overloaded" 503 Every
+        "The host has too much to do.",
+        "Send the request again after `Retry-After`, with the same `Idempotency-Key`.";
     Contention "contention" 503 Writes
         "Too many changes at once.",
         "Send it again after `Retry-After`, with the same `Idempotency-Key`.";

@@ -90,10 +90,6 @@ impl Redis {
         self.state().manager.clone()
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the first keys come with the limits")
-    )]
     /// `PREFIX:part:part`: nothing of this host stands outside its prefix.
     pub fn key(&self, parts: &[&str]) -> String {
         let mut key = self.0.prefix.clone();

@@ -61,7 +61,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub app: App,
     stop: watch::Sender<bool>,
-    api: JoinHandle<Result<(), std::io::Error>>,
+    api: JoinHandle<()>,
     worker: JoinHandle<()>,
 }
 
@@ -86,10 +86,9 @@ impl Server {
         };
         let worker = tokio::spawn(jobs::work(app.clone(), until(stopped.clone())));
         let router = http::router(app.clone());
+        let limits = app.config.limits.clone();
         let api = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(until(stopped))
-                .await
+            http::server::serve(listener, router, &limits, until(stopped)).await;
         });
         Ok(Self {
             address,
@@ -111,10 +110,7 @@ impl Server {
     }
 
     async fn ended(self) -> Result<(), StartError> {
-        let joined = self
-            .api
-            .await
-            .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+        let joined = self.api.await.map_err(std::io::Error::other);
         let _ = self.worker.await;
         joined.map_err(StartError::Serve)
     }

@@ -17,9 +17,12 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::auth::{Actor, Caller};
+use super::limits::head_fits;
 use super::problem::Problem;
+use super::rate::{RouteClass, Who, tell, too_many};
 use crate::app::App;
 use crate::clock::Millis;
+use crate::config::Limits;
 use crate::problems::Code;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -145,10 +148,8 @@ pub async fn middleware(State(app): State<App>, request: Request, next: Next) ->
             .get::<MatchedPath>()
             .map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
         let request_id = ids.as_ref().ok().and_then(|ids| ids.request_id.clone());
-        let response = match ids {
-            Ok(ids) => serve(&app, ids, request, next).await,
-            Err(problem) => problem.into_response(),
-        };
+        let class = RouteClass::of(&method, &route);
+        let response = serve(&app, class, ids, request, next).await;
         let status = response.status().as_u16();
         let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::info!(%method, route, status, elapsed_us, "request");
@@ -158,28 +159,53 @@ pub async fn middleware(State(app): State<App>, request: Request, next: Next) ->
     .await
 }
 
-async fn serve(app: &App, ids: Ids, request: Request, next: Next) -> Response {
-    let limit = Duration::from_millis(app.config.limits.request_timeout_ms);
-    let within = async {
-        match prepare(app, ids, request).await {
-            Ok(request) => next.run(request).await,
-            Err(problem) => problem.into_response(),
+/// Counts the request, then answers it unless its caller has asked too often.
+async fn serve(
+    app: &App,
+    class: RouteClass,
+    ids: Result<Ids, Problem>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let caller = caller(app, request.headers());
+    let who = Who::is(class, caller.as_ref().ok(), app.gate.address(&request));
+    let count = app.gate.rates.count(class, &who).await;
+    let answered = async {
+        if let Some(wait) = count.and_then(|count| count.wait) {
+            return Err(too_many(wait));
         }
+        head_fits(&app.config.limits, request.uri(), request.headers())?;
+        let (ids, caller) = (ids?, caller?);
+        let limit = Duration::from_millis(app.config.limits.request_timeout_ms);
+        let within = async {
+            let request = prepare(app, ids, caller, request).await?;
+            // Who is asked whether the host lives must not be told that it is busy.
+            let _place = match class {
+                RouteClass::Public => None,
+                _ => Some(app.gate.enter()?),
+            };
+            Ok(next.run(request).await)
+        };
+        tokio::time::timeout(limit, within)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Problem::new(
+                    Code::RequestTimeout,
+                    "the request took too long; send it again with the same Idempotency-Key",
+                )
+                .retry_after(1))
+            })
     };
-    tokio::time::timeout(limit, within)
-        .await
-        .unwrap_or_else(|_| {
-            Problem::new(
-                Code::RequestTimeout,
-                "the request took too long; send it again with the same Idempotency-Key",
-            )
-            .retry_after(1)
-            .into_response()
-        })
+    let mut response = answered.await.unwrap_or_else(Problem::into_response);
+    if let Some(count) = &count {
+        tell(&mut response, class, count);
+    }
+    response
 }
 
-async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Problem> {
-    let mut headers = request.headers().get_all(header::AUTHORIZATION).iter();
+/// Who asks, by the one `Authorization` header.
+fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let mut headers = headers.get_all(header::AUTHORIZATION).iter();
     let authorization = match (headers.next(), headers.next()) {
         (None, _) => None,
         (Some(value), None) => Some(value.to_str().map_err(|_| {
@@ -192,17 +218,36 @@ async fn prepare(app: &App, ids: Ids, request: Request) -> Result<Request, Probl
             ));
         }
     };
-    let caller = app.tokens.caller(authorization)?;
+    app.tokens.caller(authorization)
+}
+
+/// The whole body, if it is small enough and comes in time.
+async fn whole(limits: &Limits, body: Body) -> Result<Bytes, Problem> {
+    let limit = Duration::from_millis(limits.body_timeout_ms);
+    match tokio::time::timeout(limit, to_bytes(body, limits.body_bytes)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Problem::new(
+            Code::BodyTooLarge,
+            format!(
+                "the body is larger than {} bytes, or was cut off",
+                limits.body_bytes
+            ),
+        )),
+        Err(_) => Err(Problem::new(
+            Code::BodyTimeout,
+            "the body took too long to arrive; send the request again with the same Idempotency-Key",
+        )),
+    }
+}
+
+async fn prepare(
+    app: &App,
+    ids: Ids,
+    caller: Caller,
+    request: Request,
+) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
-    let bytes = to_bytes(body, app.config.limits.body_bytes)
-        .await
-        .map_err(|_| {
-            let limit = app.config.limits.body_bytes;
-            Problem::new(
-                Code::BodyTooLarge,
-                format!("the body is larger than {limit} bytes, or was cut off"),
-            )
-        })?;
+    let bytes = whole(&app.config.limits, body).await?;
     let context = RequestContext {
         caller,
         request_id: ids.request_id,

@@ -1,11 +1,17 @@
 //! HTTP: router, request context, tokens, problems. Knows the services; they do not know it.
 
+pub mod address;
 pub mod auth;
 pub mod context;
+mod cors;
 pub mod dev;
 pub mod health;
+pub mod limits;
 pub mod openapi;
+mod patience;
 pub mod problem;
+pub mod rate;
+pub mod server;
 pub mod valid;
 
 use axum::middleware::from_fn_with_state;
@@ -51,7 +57,8 @@ pub fn router(app: App) -> Router {
     let served = openapi::Served::new(&document(app.config.dev));
     let alias: Router<App> = api().into();
     let router: Router<App> = documented(app.config.dev).into();
-    router
+    let cors = cors::layer(&app.config);
+    let router = router
         .nest("/api/v1", alias)
         .layer(Extension(served))
         .fallback(|| async { Problem::not_found() })
@@ -64,7 +71,11 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), context::middleware))
         .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app)
+        .with_state(app);
+    match cors {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }
 
 /// The problem a refused read is told as. A fault is logged here, once, and told as `internal`.

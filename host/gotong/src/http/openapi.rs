@@ -142,6 +142,14 @@ fn complete(operation: &mut Operation) {
             "X-Correlation-Id",
             "The caller's, or one made for this request: it finds the log line.",
         );
+        header(
+            "RateLimit-Policy",
+            "The caller's rate for this class of routes: a burst of `q`, whole again in `w` seconds. Where rates are counted.",
+        );
+        header(
+            "RateLimit",
+            "What is left of it: `r` requests now, all of it in `t` seconds.",
+        );
         if is_write {
             header("X-Request-Id", "The caller's `Idempotency-Key`.");
             header(
@@ -163,10 +171,13 @@ fn meaning(status: &str) -> &'static str {
         "401" => "There is no token, or none that is accepted",
         "403" => "A policy rules it out: `code` is its reason",
         "404" => "There is nothing here, or nothing that is visible to the caller",
+        "408" => "The body took too long to arrive",
         "409" => "What is there already excludes it",
         "413" => "The body is too large",
         "415" => "The body is not plain JSON",
         "422" => "A field cannot be meant, or a policy rules that the matter is not ready",
+        "429" => "The caller asked too often",
+        "431" => "The address and the headers are too large",
         "503" => "Not now: send it again",
         _ => "The host failed",
     }

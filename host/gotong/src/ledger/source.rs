@@ -1,9 +1,12 @@
 //! Where an auditor reads from: a store, or a running host over HTTP. Paged, so that a ledger of any size
 //! is walked in the memory of one page.
 
+use std::time::Duration;
+
 use gotong_engine::{Digest, Filter, Pin};
 use gotong_store::{DecisionQuery, EventRow, Head, Key, Store, StoreError};
-use reqwest::{Client, Url};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -96,13 +99,19 @@ impl Host {
             .join(path)
             .map_err(|_| SourceError::Address(path.to_owned()))?;
         url.query_pairs_mut().extend_pairs(query);
-        let response = self
-            .client
-            .get(url)
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .map_err(SourceError::Unreachable)?;
+        let response = loop {
+            let response = self
+                .client
+                .get(url.clone())
+                .bearer_auth(&self.token)
+                .send()
+                .await
+                .map_err(SourceError::Unreachable)?;
+            match wait_told(&response) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => break response,
+            }
+        };
         let status = response.status();
         let body = response.bytes().await.map_err(SourceError::Unreachable)?;
         match status.is_success() {
@@ -114,6 +123,13 @@ impl Host {
             }),
         }
     }
+}
+
+/// How long a host that counts its callers asks this one to wait. An auditor has the time.
+fn wait_told(response: &reqwest::Response) -> Option<Duration> {
+    let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    is_limited.then_some(Duration::from_secs(seconds.parse().ok()?))
 }
 
 impl Source {

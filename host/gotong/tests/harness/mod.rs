@@ -65,6 +65,8 @@ impl Setup {
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args((!self.outside_dev).then_some("--dev"))
             .args(&self.args)
+            // Tests are hastier than people; tests/rates.rs switches the limits on.
+            .env("GOTONG_LIMITS__RATE__ENABLED", "false")
             .envs(&self.env);
         command.env(
             "RUST_LOG",

@@ -1,0 +1,265 @@
+//! Clients that are slow, greedy or many: each is cut off or told to come again, and the others are served.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod harness;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use harness::{Host, Setup, new_key, token};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn connect(host: &Host) -> TcpStream {
+    let stream = TcpStream::connect(host.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+}
+
+/// What comes until the connection ends, and how long that took.
+fn until_the_end(stream: &mut TcpStream) -> (String, Duration) {
+    let started = Instant::now();
+    let mut text = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => text.extend(&part[..read]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("it is still open after {:?}: {error}", started.elapsed()),
+        }
+    }
+    (String::from_utf8(text).unwrap(), started.elapsed())
+}
+
+/// The problem in an answer as it came over the wire.
+#[track_caller]
+fn problem(answer: &str, status: u16, code: &str) -> Value {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(
+        head.to_lowercase()
+            .contains("content-type: application/problem+json"),
+        "{answer}"
+    );
+    let problem: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["code"], code);
+    problem
+}
+
+const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: gotong\r\n";
+
+#[tokio::test]
+async fn a_head_that_does_not_come_in_time_ends_its_connection() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__HEAD_TIMEOUT_MS", "800")
+        .start();
+    for begun in ["", "G", LIVE] {
+        let mut stream = connect(&host);
+        stream.write_all(begun.as_bytes()).unwrap();
+        let (answer, took) = until_the_end(&mut stream);
+        assert_eq!(answer, "", "{begun}");
+        assert!(took < Duration::from_secs(3), "{begun}: {took:?}");
+    }
+    // One that always sends another byte gets no further.
+    let mut stream = connect(&host);
+    let mut writer = stream.try_clone().unwrap();
+    let drip = std::thread::spawn(move || {
+        let head = format!("{LIVE}X-Slow: {}\r\n\r\n", "x".repeat(1_000));
+        head.bytes().all(|byte| {
+            std::thread::sleep(Duration::from_millis(50));
+            writer.write_all(&[byte]).is_ok()
+        })
+    });
+    let (answer, took) = until_the_end(&mut stream);
+    assert_eq!(answer, "");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    drop(stream);
+    assert!(!drip.join().unwrap(), "it could send all of it");
+    // So does one that was served and stays.
+    let mut idle = connect(&host);
+    idle.write_all(format!("{LIVE}\r\n").as_bytes()).unwrap();
+    let (answer, took) = until_the_end(&mut idle);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_in_time_is_told_so() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__BODY_TIMEOUT_MS", "700")
+        .env("GOTONG_LIMITS__REQUESTS", "1")
+        .start();
+    let body = json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id/jabar"}).to_string();
+    let head = |key: &str, length: String| {
+        format!(
+            "POST /v1/entities HTTP/1.1\r\nHost: gotong\r\nAuthorization: Bearer {}\r\nIdempotency-Key: {key}\r\n\
+             Content-Type: application/json\r\n{length}\r\n\r\n",
+            token("sari")
+        )
+    };
+    let length = format!("Content-Length: {}", body.len());
+    let keys = [new_key(), new_key(), new_key()];
+    let mut streams = [
+        head(&keys[0], length.clone()),
+        head(&keys[1], length) + &body[..body.len() - 1],
+        head(&keys[2], "Transfer-Encoding: chunked".into()) + "1\r\n{\r\n",
+    ]
+    .map(|text| {
+        let mut stream = connect(&host);
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    });
+    // They hold no place among the requests at work, of which there is one.
+    host.seed("tuntaskan").await;
+    for stream in &mut streams {
+        let (answer, took) = until_the_end(stream);
+        problem(&answer, 408, "body_timeout");
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    for key in keys {
+        let whole = host
+            .request("sari", Method::POST, "/v1/entities")
+            .key(&key)
+            .raw(body.clone());
+        assert!(!whole.send().await.ok().replayed(), "nothing was kept");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__HEADERS", "20")
+        .env("GOTONG_LIMITS__HEAD_BYTES", "5000")
+        .start();
+    let send = |head: String| {
+        let mut stream = connect(&host);
+        // The server may end it before all was sent.
+        let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes());
+        until_the_end(&mut stream).0
+    };
+    let headers =
+        |count: usize| (0..count).fold(LIVE.to_owned(), |head, n| head + &format!("X-{n}: 1\r\n"));
+    assert!(send(headers(18)).starts_with("HTTP/1.1 200"));
+    let told = problem(&send(headers(19)), 431, "head_too_large");
+    assert!(
+        told["detail"].as_str().unwrap().contains("20 headers"),
+        "{told}"
+    );
+    let sized = |bytes: usize| format!("{LIVE}X-Large: {}\r\n", "x".repeat(bytes));
+    assert!(send(sized(4_000)).starts_with("HTTP/1.1 200"));
+    problem(&send(sized(5_500)), 431, "head_too_large");
+    let path = format!("GET /v1/{} HTTP/1.1\r\nHost: gotong\r\n", "x".repeat(5_500));
+    problem(&send(path), 431, "head_too_large");
+    // Floods end at the connection's parser: no problem document, and no more of them is read.
+    for flood in [headers(100_000), sized(3_000_000)] {
+        let answer = send(flood);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+            "{answer}"
+        );
+    }
+    host.get("", "/health/live").await.ok();
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_to_come_again() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__CONNECTIONS", "8")
+        .start();
+    let mut held: Vec<TcpStream> = (0..8).map(|_| connect(&host)).collect();
+    for stream in &mut held {
+        stream.write_all(b"GET ").unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    for _ in 0..3 {
+        let mut late = connect(&host);
+        late.write_all(format!("{LIVE}\r\n").as_bytes()).unwrap();
+        let (answer, took) = until_the_end(&mut late);
+        problem(&answer, 503, "overloaded");
+        assert!(answer.to_lowercase().contains("retry-after: 1"), "{answer}");
+        assert!(took < Duration::from_secs(3), "{took:?}");
+    }
+    held.pop();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut next = connect(&host);
+    next.write_all(format!("{LIVE}Connection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    assert!(until_the_end(&mut next).0.starts_with("HTTP/1.1 200"));
+    // Those who are there are served still.
+    let mut first = held.swap_remove(0);
+    let rest = LIVE.trim_start_matches("GET ");
+    first
+        .write_all(format!("{rest}Connection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    assert!(until_the_end(&mut first).0.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_told_to_come_again_and_health_is_not() {
+    let host = Setup::default().env("GOTONG_LIMITS__REQUESTS", "1").start();
+    let body = json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id/jabar"}).to_string();
+    let mut told = 0;
+    for _ in 0..20 {
+        let writes = join_all((0..40).map(|_| {
+            host.request("sari", Method::POST, "/v1/entities")
+                .key(&new_key())
+                .raw(body.clone())
+                .send()
+        }));
+        let health = join_all((0..10).map(|_| host.get("", "/health/live")));
+        let (writes, health) = tokio::join!(writes, health);
+        for answer in health {
+            answer.ok();
+        }
+        for answer in writes.into_iter().filter(|answer| answer.status != 201) {
+            assert_eq!(answer.headers["retry-after"], "1");
+            answer.is(503, "overloaded");
+            told += 1;
+        }
+        if told > 0 {
+            break;
+        }
+    }
+    assert!(told > 0, "not one of 800 requests found the host busy");
+    host.seed("tuntaskan").await;
+    host.holds();
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answers_is_left() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__WRITE_TIMEOUT_MS", "700")
+        .env("GOTONG_LIMITS__CONNECTIONS", "1")
+        .start();
+    let mut greedy = connect(&host);
+    greedy.set_nonblocking(true).unwrap();
+    // Asks and asks, and reads nothing: sooner or later its answers have nowhere to go.
+    let questions = format!("{LIVE}\r\n").repeat(1_000);
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut sent = 0;
+    let ended = loop {
+        match greedy.write(questions.as_bytes()) {
+            Ok(bytes) => sent += bytes,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => break error.kind(),
+        }
+        assert!(Instant::now() < until, "still there after {sent} bytes");
+    };
+    assert!(
+        matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{ended:?}"
+    );
+    // Its place, the only one, is free again.
+    let mut next = connect(&host);
+    next.write_all(format!("{LIVE}Connection: close\r\n\r\n").as_bytes())
+        .unwrap();
+    assert!(until_the_end(&mut next).0.starts_with("HTTP/1.1 200"));
+}

@@ -13,6 +13,7 @@ use crate::command::locks::KeyedLocks;
 use crate::config::Config;
 use crate::http::auth::Tokens;
 use crate::http::limits::Gate;
+use crate::http::paging::Cursors;
 use crate::redis::Redis;
 use crate::rulings::gate::{Tracks, TracksByScope};
 use crate::rulings::shadow::Shadows;
@@ -39,6 +40,7 @@ pub struct Parts {
     pub tokens: Tokens,
     /// What every request must pass.
     pub gate: Gate,
+    pub cursors: Cursors,
     pub clock: Clock,
     /// One per (scope, request_id): a repeated request waits for the first.
     pub requests: KeyedLocks,
@@ -60,6 +62,7 @@ impl App {
         policies: Arc<Policies>,
         tracks: TracksByScope,
         tokens: Tokens,
+        cursors: Cursors,
     ) -> Self {
         let shadows = Shadows::new(config.shadow_sample_permille);
         let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
@@ -74,6 +77,7 @@ impl App {
             shadows,
             tokens,
             gate,
+            cursors,
             clock: Clock::default(),
             requests: KeyedLocks::default(),
             streams: KeyedLocks::default(),
@@ -98,6 +102,7 @@ impl App {
             self.policies.clone(),
             self.0.tracks.clone(),
             tokens,
+            self.cursors.clone(),
         )
     }
 }

@@ -28,6 +28,7 @@ const NOT_SETTINGS: &[&str] = &["config", "token"];
 const VERBATIM: &[&str] = &[
     "auth__hs256_secret",
     "auth__eddsa_public_key_pem",
+    "cursor_secret",
     "redis_prefix",
     "redis_url",
     "store_url",
@@ -81,6 +82,9 @@ pub struct Config {
     pub require_signed_lock: bool,
     /// File of the Ed25519 public keys that may sign the lock, PEM, one behind the other.
     pub lock_keys: Option<PathBuf>,
+    /// Seals cursors, at least 32 bytes, the same for all hosts of one store. Unset: the secret of the tokens does; a host
+    /// that has none of the two makes a key for itself.
+    pub cursor_secret: Option<Secret>,
     pub auth: Auth,
     pub limits: Limits,
     /// Addresses and networks of the proxies in front: what they say of a client's address is believed.
@@ -158,6 +162,7 @@ impl Default for Config {
             rulings_cache: 4_096,
             require_signed_lock: false,
             lock_keys: None,
+            cursor_secret: None,
             auth: Auth {
                 issuer: "gotong".into(),
                 audience: "gotong".into(),
@@ -281,6 +286,14 @@ impl Config {
             None if self.dev => self.auth.hs256_secret = Some(Secret::new(dev_secret)),
             None if self.auth.eddsa_public_key_pem.is_none() => return Err(ConfigError::NoKey),
             None => {}
+        }
+        if let Some(secret) = &self.cursor_secret
+            && secret.expose().len() < SHORTEST_SECRET
+        {
+            return Err(ConfigError::ShortSecret(
+                "cursor_secret",
+                secret.expose().len(),
+            ));
         }
         if self.auth.leeway_s > LONGEST_LEEWAY_S {
             return Err(ConfigError::Leeway(self.auth.leeway_s));

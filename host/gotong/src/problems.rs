@@ -167,7 +167,7 @@ codes! {
         "The host failed. Nothing was half done.",
         "Send the request again with the same `Idempotency-Key`; with the `correlation_id` the cause is found in the log.";
     RequestTimeout "request_timeout" 503 Every
-        "The request took too long.",
+        "The request took too long. It may still take effect.",
         "Send it again after `Retry-After`, with the same `Idempotency-Key`: its effect happens once.";
     Overloaded "overloaded" 503 Every
         "The host has too much to do.",

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::clock::system_now_ms;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
+use crate::http::paging::{CursorKeyError, Cursors};
 use crate::redis::{Redis, RedisError};
 use crate::rulings::decision::{self, DecisionRow};
 use crate::rulings::gate::{TracksByScope, TracksError};
@@ -61,6 +62,8 @@ pub enum StartError {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Keys(#[from] TokenKeyError),
+    #[error(transparent)]
+    CursorKey(#[from] CursorKeyError),
     #[error("lock_keys `{}` cannot be used: {why}", path.display())]
     LockKeys { path: PathBuf, why: String },
     #[error("the golden decisions in `{}` cannot be read: {why}", path.display())]
@@ -191,12 +194,15 @@ pub async fn start(config: Config) -> Result<App, StartError> {
         "policies are as they were"
     );
     let tokens = Tokens::new(&config.auth)?;
+    let cursors = Cursors::new(&config)?;
     let redis = Redis::connect(&config)?;
     if let Some(redis) = &redis {
         // Whether it is there is logged; a host without it starts all the same.
         let _ = redis.ping().await;
     }
-    Ok(App::new(config, store, redis, policies, tracks, tokens))
+    Ok(App::new(
+        config, store, redis, policies, tracks, tokens, cursors,
+    ))
 }
 
 /// `name@version` of every module in a mode.

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::http::auth::{Actor, Tokens};
 use crate::http::context::CommandContext;
+use crate::http::paging::Cursors;
 use crate::rulings::gate::TracksByScope;
 use crate::startup::load_policies;
 
@@ -30,7 +31,8 @@ pub async fn app() -> App {
     let policies = Arc::new(load_policies(&config).unwrap());
     let tracks = TracksByScope::read(&policies).unwrap();
     let tokens = Tokens::new(&config.auth).unwrap();
-    App::new(config, store, None, policies, tracks, tokens)
+    let cursors = Cursors::new(&config).unwrap();
+    App::new(config, store, None, policies, tracks, tokens, cursors)
 }
 
 /// A request of a user, under a key of its own.

@@ -8,6 +8,7 @@ pub mod dev;
 pub mod health;
 pub mod limits;
 pub mod openapi;
+pub mod paging;
 mod patience;
 pub mod problem;
 pub mod rate;

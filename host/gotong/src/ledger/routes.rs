@@ -10,15 +10,14 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::source::PAGE;
 use crate::app::App;
 use crate::command::refusal::Refusal;
 use crate::entities::authority::{self, Matter};
 use crate::http::context::ReadContext;
+use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::ValidQuery;
-use crate::problems::Code;
 use crate::rulings;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -61,23 +60,8 @@ struct After {
     after_stream: Option<String>,
     /// and behind this event of it.
     after_seq: Option<u64>,
-    #[serde(default = "page")]
-    limit: usize,
-}
-
-fn page() -> usize {
-    PAGE
-}
-
-/// How many rows an auditor reads at once.
-pub fn audit_page_size(limit: usize) -> Result<usize, Problem> {
-    match limit {
-        1..=PAGE => Ok(limit),
-        _ => Err(Problem::new(
-            Code::InvalidQuery,
-            format!("`limit` is not within 1 to {PAGE}"),
-        )),
-    }
+    #[param(inline)]
+    limit: Option<AuditPageSize>,
 }
 
 /// Events of the ledger, page by page
@@ -104,7 +88,7 @@ async fn events(
         .map(|stream| (stream, query.after_seq.unwrap_or_default()));
     found(
         app.store
-            .events_after(after, audit_page_size(query.limit)?)
+            .events_after(after, query.limit.unwrap_or_default().get())
             .await,
     )
 }

@@ -17,11 +17,12 @@ use crate::app::App;
 use crate::command::refusal::{Fault, Refusal};
 use crate::entities::view::visible;
 use crate::http::context::ReadContext;
+use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidPath, ValidQuery};
-use crate::ledger::routes::{audit_page_size, authorize_audit};
-use crate::ledger::source::{IDS_AT_ONCE, PAGE};
+use crate::ledger::routes::authorize_audit;
+use crate::ledger::source::IDS_AT_ONCE;
 use crate::rulings::pinned::{PinnedError, PinnedModules};
 use crate::words::Id;
 
@@ -122,8 +123,8 @@ async fn decision(app: &App, context: &ReadContext, id: &str) -> Result<Decision
 struct After {
     /// Behind the decision of this id: the order of ids is the order of making.
     after: Option<String>,
-    #[serde(default = "page_size")]
-    limit: usize,
+    #[param(inline)]
+    limit: Option<AuditPageSize>,
     /// These instead of a page, separated by commas; those that are not there are left out.
     ids: Option<String>,
     /// Of one family.
@@ -156,10 +157,6 @@ impl After {
     }
 }
 
-fn page_size() -> usize {
-    PAGE
-}
-
 /// Decisions, page by page
 ///
 /// The next page begins behind the last decision of this one.
@@ -184,7 +181,7 @@ async fn page(
             app.store.decisions(&ids).await
         }
         None => {
-            let limit = audit_page_size(query.limit)?;
+            let limit = query.limit.unwrap_or_default().get();
             app.store.decisions_where(&query.filter(), limit).await
         }
     };

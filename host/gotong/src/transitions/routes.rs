@@ -11,20 +11,16 @@ use utoipa_axum::routes;
 use super::ballot::{self, Receipt, Vote};
 use super::objection::{Challenge, Object};
 use super::store::{self, Filter, Status};
-use super::view::{self, Page, TransitionView};
+use super::view::{self, Listed, TransitionView};
 use super::{Propose, Upon};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
-use crate::command::refusal::Refusal;
 use crate::http::context::{CommandContext, ReadContext};
+use crate::http::paging::{ListCursors, Page, PageSize};
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
-use crate::problems::Code;
 use crate::words::{Id, ScopeId};
-
-const PAGE: usize = 20;
-const LONGEST_PAGE: usize = 50;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -197,7 +193,8 @@ async fn read(
 struct Paging {
     /// The `next` of a page.
     after: Option<String>,
-    limit: Option<usize>,
+    #[param(inline)]
+    limit: Option<PageSize>,
 }
 
 /// The transitions of an entity, in the order of time
@@ -208,19 +205,21 @@ struct Paging {
     tag = "transitions",
     params(("id" = inline(Id), Path, description = "The entity's id"), Paging),
     security((), ("bearer" = [])),
-    responses((status = 200, body = Page), (status = 403), (status = 404)),
+    responses((status = 200, body = Page<TransitionView>), (status = 403), (status = 404)),
 )]
 async fn timeline(
     State(app): State<App>,
     context: ReadContext,
     ValidPath(id): ValidPath<Id>,
     ValidQuery(query): ValidQuery<Paging>,
-) -> Result<Json<Page>, Problem> {
-    let after = query.after.as_deref().map(cursor).transpose()?;
-    view::timeline(&app, &context, id.as_str(), after, page_size(query.limit)?)
-        .await
-        .map(Json)
-        .map_err(refused)
+) -> Result<Json<Page<TransitionView>>, Problem> {
+    let cursors = app
+        .cursors
+        .of("read_timeline", &id.as_str(), &context.caller)?;
+    let after = cursors.open(query.after.as_deref())?;
+    let size = query.limit.unwrap_or_default().get();
+    let listed = view::timeline(&app, &context, id.as_str(), after.as_ref(), size).await;
+    page(&cursors, listed.map_err(refused)?)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -236,7 +235,8 @@ struct Narrow {
     status: Option<Status>,
     /// The `next` of a page.
     after: Option<String>,
-    limit: Option<usize>,
+    #[param(inline)]
+    limit: Option<PageSize>,
 }
 
 /// Transitions across entities, in the order of time
@@ -249,39 +249,33 @@ struct Narrow {
     tag = "transitions",
     params(Narrow),
     security((), ("bearer" = [])),
-    responses((status = 200, body = Page), (status = 403)),
+    responses((status = 200, body = Page<TransitionView>), (status = 403)),
 )]
 async fn list(
     State(app): State<App>,
     context: ReadContext,
     ValidQuery(query): ValidQuery<Narrow>,
-) -> Result<Json<Page>, Problem> {
-    let after = query.after.as_deref().map(cursor).transpose()?;
+) -> Result<Json<Page<TransitionView>>, Problem> {
+    let narrowed = (&query.scope_id, query.track, query.status);
+    let cursors = app
+        .cursors
+        .of("list_transitions", &narrowed, &context.caller)?;
+    let after = cursors.open(query.after.as_deref())?;
     let filter = Filter {
         scope_id: query.scope_id.as_ref().map(ScopeId::as_str),
         track: query.track,
         status: query.status,
-        after,
+        after: after.as_ref(),
     };
-    let page: Result<Page, Refusal> =
-        view::list(&app, &context, &filter, page_size(query.limit)?).await;
-    page.map(Json).map_err(refused)
+    let size = query.limit.unwrap_or_default().get();
+    let listed = view::list(&app, &context, &filter, size).await;
+    page(&cursors, listed.map_err(refused)?)
 }
 
-fn page_size(limit: Option<usize>) -> Result<usize, Problem> {
-    let size = limit.unwrap_or(PAGE);
-    if !(1..=LONGEST_PAGE).contains(&size) {
-        return Err(Problem::new(
-            Code::InvalidQuery,
-            format!("`limit` is not within 1 to {LONGEST_PAGE}"),
-        ));
-    }
-    Ok(size)
-}
-
-/// `occurred_at_ms.transition_id`, as a page's `next` has it.
-fn cursor(text: &str) -> Result<(i64, &str), Problem> {
-    text.split_once('.')
-        .and_then(|(at_ms, id)| Some((at_ms.parse().ok()?, id)))
-        .ok_or_else(|| Problem::new(Code::InvalidCursor, "`after` is not the `next` of a page"))
+fn page(cursors: &ListCursors, listed: Listed) -> Result<Json<Page<TransitionView>>, Problem> {
+    let next = listed.next.map(|place| cursors.seal(&place)).transpose()?;
+    Ok(Json(Page {
+        items: listed.items,
+        next,
+    }))
 }

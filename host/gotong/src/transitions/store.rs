@@ -423,11 +423,21 @@ pub async fn objections(
         .await
 }
 
-/// A page of an entity's transitions, in timeline order, behind `after` (occurred_at_ms, transition_id).
+/// Where a transition stands among all, in the order of time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Place(Millis, String);
+
+impl Place {
+    pub fn of(row: &TransitionRow) -> Self {
+        Self(row.occurred_at_ms, row.transition_id.clone())
+    }
+}
+
+/// A page of an entity's transitions, in timeline order, behind `after`.
 pub async fn timeline(
     store: &Store,
     entity_id: &str,
-    after: Option<(Millis, &str)>,
+    after: Option<&Place>,
     limit: usize,
 ) -> Result<Vec<TransitionRow>, StoreError> {
     #[derive(Deserialize)]
@@ -435,8 +445,8 @@ pub async fn timeline(
         transition_id: String,
     }
     let mut range = KeyRange::prefix("timeline", (entity_id,)).limit(limit);
-    if let Some((at_ms, transition_id)) = after {
-        range = range.after((at_ms, transition_id));
+    if let Some(Place(at_ms, transition_id)) = after {
+        range = range.after((*at_ms, transition_id));
     }
     let entries: Vec<Entry> = store.scan(&range).await?;
     let keys: Vec<Key> = entries
@@ -452,7 +462,7 @@ pub struct Filter<'a> {
     pub scope_id: Option<&'a str>,
     pub track: Option<Track>,
     pub status: Option<Status>,
-    pub after: Option<(Millis, &'a str)>,
+    pub after: Option<&'a Place>,
 }
 
 pub async fn list(
@@ -476,8 +486,8 @@ pub async fn list(
         .bind("scope", filter.scope_id)
         .bind("track", filter.track)
         .bind("status", filter.status)
-        .bind("at", filter.after.map(|(at_ms, _)| at_ms))
-        .bind("after", filter.after.map(|(_, id)| id))
+        .bind("at", filter.after.map(|place| place.0))
+        .bind("after", filter.after.map(|place| place.1.as_str()))
         .bind("limit", limit)
         .await?;
     rows.take(0)

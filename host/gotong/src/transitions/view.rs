@@ -6,7 +6,9 @@ use gotong_engine::role_matrix::{Fields, Projection};
 use gotong_engine::types::Relations;
 use serde::Serialize;
 
-use super::store::{self, EligibleRow, Filter, GateRow, ObjectionRow, Status, TransitionRow};
+use super::store::{
+    self, EligibleRow, Filter, GateRow, ObjectionRow, Place, Status, TransitionRow,
+};
 use crate::app::App;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
@@ -194,24 +196,24 @@ fn short(row: TransitionRow, seen: &Seen) -> TransitionView {
     }
 }
 
-/// One page of transitions, and where the next begins.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Page {
+/// Some transitions, and behind which the next ones follow; `None`: that is all.
+#[derive(Debug)]
+pub struct Listed {
     pub items: Vec<TransitionView>,
-    pub next: Option<String>,
+    pub next: Option<Place>,
 }
 
 pub async fn timeline(
     app: &App,
     context: &ReadContext,
     entity_id: &str,
-    after: Option<(i64, &str)>,
+    after: Option<&Place>,
     limit: usize,
-) -> Result<Page, Refusal> {
+) -> Result<Listed, Refusal> {
     let seen = look(app, context, entity_id).await?;
     let rows = store::timeline(&app.store, entity_id, after, limit).await?;
-    let next = rows.last().filter(|_| rows.len() == limit).map(cursor);
-    Ok(Page {
+    let next = rows.last().filter(|_| rows.len() == limit).map(Place::of);
+    Ok(Listed {
         items: rows.into_iter().map(|row| short(row, &seen)).collect(),
         next,
     })
@@ -224,13 +226,13 @@ pub async fn list(
     context: &ReadContext,
     filter: &Filter<'_>,
     limit: usize,
-) -> Result<Page, Refusal> {
+) -> Result<Listed, Refusal> {
     let mut items = Vec::with_capacity(limit);
     let mut entities: HashMap<String, Option<Seen>> = HashMap::new();
-    let mut after = filter.after.map(|(at_ms, id)| (at_ms, id.to_owned()));
+    let mut after = filter.after.cloned();
     loop {
         let filter = Filter {
-            after: after.as_ref().map(|(at_ms, id)| (*at_ms, id.as_str())),
+            after: after.as_ref(),
             ..filter.clone()
         };
         let rows = store::list(&app.store, &filter, BATCH).await?;
@@ -252,12 +254,12 @@ pub async fn list(
             entities.insert(entity.row.entity_id, seen);
         }
         for row in rows {
-            after = Some((row.occurred_at_ms, row.transition_id.clone()));
+            let place = Place::of(&row);
+            after = Some(place.clone());
             if let Some(Some(seen)) = entities.get(&row.entity_id) {
-                let place = cursor(&row);
                 items.push(short(row, seen));
                 if items.len() == limit {
-                    return Ok(Page {
+                    return Ok(Listed {
                         items,
                         next: Some(place),
                     });
@@ -265,14 +267,10 @@ pub async fn list(
             }
         }
         if ended {
-            return Ok(Page { items, next: None });
+            return Ok(Listed { items, next: None });
         }
     }
 }
 
 /// Rows a read, whatever the page.
 const BATCH: usize = 50;
-
-fn cursor(row: &TransitionRow) -> String {
-    format!("{}.{}", row.occurred_at_ms, row.transition_id)
-}

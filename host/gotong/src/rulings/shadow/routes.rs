@@ -11,11 +11,11 @@ use super::counts::ShadowView;
 use super::store::{self, DifferenceRow};
 use crate::app::App;
 use crate::http::context::ReadContext;
+use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::ValidQuery;
-use crate::ledger::routes::{audit_page_size, authorize_audit};
-use crate::ledger::source::PAGE;
+use crate::ledger::routes::authorize_audit;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(page))
@@ -27,12 +27,8 @@ pub fn routes() -> OpenApiRouter<App> {
 struct After {
     /// Behind the difference of this decision.
     after: Option<String>,
-    #[serde(default = "page_size")]
-    limit: usize,
-}
-
-fn page_size() -> usize {
-    PAGE
+    #[param(inline)]
+    limit: Option<AuditPageSize>,
 }
 
 /// What one host can say of its shadows.
@@ -64,7 +60,7 @@ async fn page(
     ValidQuery(query): ValidQuery<After>,
 ) -> Result<Json<ShadowPage>, Problem> {
     authorize_audit(&app, &context)?;
-    let limit = audit_page_size(query.limit)?;
+    let limit = query.limit.unwrap_or_default().get();
     let differences = store::page(&app.store, query.after.as_deref(), limit)
         .await
         .map_err(|error| refused(error.into()))?;

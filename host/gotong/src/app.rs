@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::http::auth::Tokens;
 use crate::http::limits::Gate;
 use crate::http::paging::Cursors;
+use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::rulings::gate::{Tracks, TracksByScope};
 use crate::rulings::shadow::Shadows;
@@ -27,10 +28,6 @@ pub struct Parts {
     pub config: Config,
     pub store: Store,
     /// What hosts share for speed; `None`: this one keeps to itself.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "first read by the jobs and the metrics")
-    )]
     pub redis: Option<Redis>,
     pub policies: Arc<Policies>,
     tracks: TracksByScope,
@@ -41,6 +38,7 @@ pub struct Parts {
     /// What every request must pass.
     pub gate: Gate,
     pub cursors: Cursors,
+    pub metrics: Arc<Metrics>,
     pub clock: Clock,
     /// One per (scope, request_id): a repeated request waits for the first.
     pub requests: KeyedLocks,
@@ -78,6 +76,7 @@ impl App {
             tokens,
             gate,
             cursors,
+            metrics: Arc::default(),
             clock: Clock::default(),
             requests: KeyedLocks::default(),
             streams: KeyedLocks::default(),

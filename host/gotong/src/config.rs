@@ -52,6 +52,8 @@ const MOST_RULINGS: usize = 1_000_000;
 pub struct Config {
     /// Address and port; port 0 takes a free one.
     pub listen: String,
+    /// Address and port where `/metrics` is served to anybody; none: only on `listen`, to those who may audit.
+    pub metrics_listen: Option<String>,
     /// `memory`, `surrealkv://DIR` or `ws://USER:PASSWORD@HOST:PORT/NAMESPACE/DATABASE` (a database-level
     /// editor, never root).
     pub store_url: Secret,
@@ -148,6 +150,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".into(),
+            metrics_listen: None,
             store_url: Secret::new("memory"),
             store_people_key: None,
             store_sync: true,

@@ -10,6 +10,7 @@ mod evidence;
 mod http;
 mod jobs;
 mod ledger;
+mod metrics;
 mod problems;
 mod redis;
 mod rulings;

@@ -133,11 +133,8 @@ impl Redis {
         .await
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the first keys come with the limits")
-    )]
     /// Whether it answered when it was last asked.
+    #[cfg(test)]
     pub fn is_up(&self) -> bool {
         self.state().away_until.is_none()
     }

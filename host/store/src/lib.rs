@@ -38,5 +38,5 @@ pub use migrations::{Migration, MigrationError, MigrationReport, Migrations};
 pub use people::PersonStore;
 pub use proof::{ProofReport, prove};
 pub use read::{Read, Rows};
-pub use store::Store;
+pub use store::{Failures, Store};
 pub use target::{Durability, Secret, Server, Target, TargetError};

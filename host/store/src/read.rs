@@ -11,7 +11,7 @@ use surrealdb::{IndexedResults, Surreal};
 
 use crate::error::StoreError;
 use crate::key::{Key, KeyRange};
-use crate::store::{self, Store};
+use crate::store::{self, FailureCounts, Store};
 use crate::value::{decode, encode};
 
 /// A read being put together; await it for its [`Rows`].
@@ -21,6 +21,7 @@ pub struct Read<'a> {
     session: &'a Surreal<Any>,
     query: &'a str,
     variables: Result<Variables, StoreError>,
+    failed: Option<&'a FailureCounts>,
 }
 
 impl<'a> Read<'a> {
@@ -29,7 +30,14 @@ impl<'a> Read<'a> {
             session,
             query,
             variables: Ok(Variables::new()),
+            failed: None,
         }
+    }
+
+    /// Counts its failure there.
+    pub(crate) fn noting(mut self, failed: &'a FailureCounts) -> Self {
+        self.failed = Some(failed);
+        self
     }
 
     /// Binds `$name` to a value.
@@ -72,8 +80,11 @@ impl<'a> IntoFuture for Read<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let response = store::run(self.session, self.query, self.variables?).await?;
-            Ok(Rows::new(response))
+            let ran = store::run(self.session, self.query, self.variables?).await;
+            if let (Err(failure), Some(failed)) = (&ran, self.failed) {
+                failed.note(failure);
+            }
+            Ok(Rows::new(ran?))
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use surrealdb::IndexedResults;
@@ -39,6 +40,35 @@ struct Inner {
     // (tests/concurrency.rs). The data belongs to this process alone, so one writer at a time is enough.
     one_writer: Option<Mutex<()>>,
     people: Option<People>,
+    failed: FailureCounts,
+}
+
+/// Counts what a store refused.
+#[derive(Debug, Default)]
+pub(crate) struct FailureCounts {
+    conflicts: AtomicU64,
+    others: AtomicU64,
+}
+
+impl FailureCounts {
+    pub(crate) fn note(&self, failure: &Failure) {
+        let count = match failure {
+            Failure::Conflict(_) | Failure::Stale { .. } => &self.conflicts,
+            // Somebody else did the same first: what a unique index is for.
+            Failure::Exists { .. } | Failure::Unique { .. } => return,
+            _ => &self.others,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many queries this store refused since it was opened; those of people's own sessions apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Two transactions met, or a stream had moved on: the work is tried again.
+    pub conflicts: u64,
+    /// Everything else.
+    pub others: u64,
 }
 
 impl Store {
@@ -85,6 +115,7 @@ impl Store {
                 embedded,
                 one_writer,
                 people,
+                failed: FailureCounts::default(),
             }),
         }
     }
@@ -105,7 +136,7 @@ impl Store {
 
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows.
     pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
-        Read::new(&self.inner.db, query)
+        Read::new(&self.inner.db, query).noting(&self.inner.failed)
     }
 
     /// Runs a query and takes all of its errors.
@@ -114,7 +145,16 @@ impl Store {
         query: &str,
         variables: Variables,
     ) -> Result<IndexedResults, Failure> {
-        run(&self.inner.db, query, variables).await
+        let ran = run(&self.inner.db, query, variables).await;
+        ran.inspect_err(|failure| self.inner.failed.note(failure))
+    }
+
+    /// How many queries failed since the store was opened.
+    pub fn failures(&self) -> Failures {
+        Failures {
+            conflicts: self.inner.failed.conflicts.load(Ordering::Relaxed),
+            others: self.inner.failed.others.load(Ordering::Relaxed),
+        }
     }
 
     /// Runs a query that writes, in a task of its own: a caller that goes away (a time-out, a closed

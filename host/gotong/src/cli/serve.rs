@@ -1,8 +1,10 @@
 //! `gotong serve`
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::Args;
@@ -13,9 +15,13 @@ use tokio::task::JoinHandle;
 
 use super::CliError;
 use crate::app::App;
-use crate::config::{Config, Secret};
+use crate::config::{Config, Limits, Secret};
+use crate::metrics::{self, Metrics};
 use crate::startup::{self, StartError};
 use crate::{http, jobs};
+
+/// How often the metrics are tidied up.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Beyond the longest request.
 const GRACE: Duration = Duration::from_secs(2);
@@ -47,7 +53,11 @@ impl Serve {
             config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
         }
         let server = Server::start(config).await?;
-        println!("{}", json!({"listening": server.address.to_string()}));
+        let mut ready = json!({"listening": server.address.to_string()});
+        if let Some(address) = server.metrics_address {
+            ready["metrics"] = address.to_string().into();
+        }
+        println!("{ready}");
         signalled().await;
         tracing::info!("stopping: open requests are finished first");
         server.stop().await?;
@@ -59,6 +69,8 @@ impl Serve {
 #[derive(Debug)]
 pub struct Server {
     pub address: SocketAddr,
+    /// Where the metrics stand by themselves.
+    pub metrics_address: Option<SocketAddr>,
     pub app: App,
     stop: watch::Sender<bool>,
     api: JoinHandle<()>,
@@ -69,16 +81,11 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = config.ready_to_serve()?;
         let app = startup::start(config).await?;
-        let address = app.config.listen.clone();
-        let listener = TcpListener::bind(&address)
-            .await
-            .map_err(|source| StartError::Listen {
-                address: address.clone(),
-                source,
-            })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { address, source })?;
+        let (listener, address) = listen(&app.config.listen).await?;
+        let apart = match &app.config.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         let (stop, stopped) = watch::channel(false);
         let until = |mut stopped: watch::Receiver<bool>| async move {
             // The sender lives as long as the server: an error means that it is gone too.
@@ -87,11 +94,18 @@ impl Server {
         let worker = tokio::spawn(jobs::work(app.clone(), until(stopped.clone())));
         let router = http::router(app.clone());
         let limits = app.config.limits.clone();
+        let metrics = Arc::clone(&app.metrics);
         let api = tokio::spawn(async move {
-            http::server::serve(listener, router, &limits, until(stopped)).await;
+            http::server::serve(listener, router, &limits, metrics, until(stopped)).await;
         });
+        let metrics_address = apart.as_ref().map(|(_, address)| *address);
+        if let Some((listener, _)) = apart {
+            tokio::spawn(serve_metrics(app.clone(), listener));
+        }
+        tokio::spawn(tidy(Arc::downgrade(&app.metrics)));
         Ok(Self {
             address,
+            metrics_address,
             app,
             stop,
             api,
@@ -113,6 +127,32 @@ impl Server {
         let joined = self.api.await.map_err(std::io::Error::other);
         let _ = self.worker.await;
         joined.map_err(StartError::Serve)
+    }
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let cannot = |source| StartError::Listen {
+        address: address.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    Ok((listener, address))
+}
+
+/// As long as the process lives: who watches a host sees it stop, too. Its connections are counted nowhere.
+async fn serve_metrics(app: App, listener: TcpListener) {
+    let limits = Limits::default();
+    let router = metrics::routes::apart(app);
+    http::server::serve(listener, router, &limits, Arc::default(), pending()).await;
+}
+
+/// Keeps what is counted small, as long as there is a host.
+async fn tidy(metrics: Weak<Metrics>) {
+    while let Some(metrics) = metrics.upgrade() {
+        metrics.tidy();
+        drop(metrics);
+        tokio::time::sleep(TIDY_EVERY).await;
     }
 }
 

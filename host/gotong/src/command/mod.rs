@@ -64,7 +64,11 @@ impl App {
         command: impl Command + 'static,
     ) -> Result<Answer, CommandError> {
         let app = self.clone();
-        let run = async move { app.once(&context, &command).await };
+        let run = async move {
+            let ended = app.once(&context, &command).await;
+            app.metrics.command(&ended, |answer| answer.replayed);
+            ended
+        };
         tokio::spawn(run.in_current_span())
             .await
             .unwrap_or_else(|_| Err(Fault::Broken("the command panicked".into()).into()))
@@ -88,6 +92,7 @@ impl App {
                 Err(error) if error.is_passing() => {
                     let error = error.to_string();
                     tracing::debug!(attempt, error, "the command starts again from its facts");
+                    self.metrics.retried();
                     tokio::time::sleep(pause(attempt)).await;
                 }
                 ended => return ended,

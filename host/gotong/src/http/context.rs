@@ -151,7 +151,10 @@ pub async fn middleware(State(app): State<App>, request: Request, next: Next) ->
         let class = RouteClass::of(&method, &route);
         let response = serve(&app, class, ids, request, next).await;
         let status = response.status().as_u16();
-        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let elapsed = started.elapsed();
+        app.metrics
+            .request(method.as_str(), &route, status, elapsed);
+        let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(%method, route, status, elapsed_us, "request");
         signed_off(response, request_id, &correlation_id)
     }
@@ -172,6 +175,7 @@ async fn serve(
     let count = app.gate.rates.count(class, &who).await;
     let answered = async {
         if let Some(wait) = count.and_then(|count| count.wait) {
+            app.metrics.rate_limited(class, &who);
             return Err(too_many(wait));
         }
         head_fits(&app.config.limits, request.uri(), request.headers())?;
@@ -182,7 +186,11 @@ async fn serve(
             // Who is asked whether the host lives must not be told that it is busy.
             let _place = match class {
                 RouteClass::Public => None,
-                _ => Some(app.gate.enter()?),
+                _ => Some(
+                    app.gate
+                        .enter()
+                        .inspect_err(|_| app.metrics.overloaded("request"))?,
+                ),
             };
             Ok(next.run(request).await)
         };

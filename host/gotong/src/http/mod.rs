@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::command::answer::{error_for_log, problem_of};
 use crate::command::refusal::Refusal;
 use crate::problems::Code;
-use crate::{entities, evidence, ledger, rulings, transitions};
+use crate::{entities, evidence, ledger, metrics, rulings, transitions};
 use problem::Problem;
 
 /// The API: each service brings its own routes, each with its part of the document.
@@ -44,6 +44,7 @@ fn documented(dev: bool) -> OpenApiRouter<App> {
     let all = OpenApiRouter::with_openapi(openapi::head())
         .merge(health::routes())
         .merge(openapi::routes())
+        .merge(metrics::routes::routes())
         .nest("/v1", api());
     if dev { all.merge(dev::routes()) } else { all }
 }

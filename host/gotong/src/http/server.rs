@@ -25,6 +25,7 @@ use super::address::Peer;
 use super::limits::{COME_AGAIN_S, overloaded};
 use super::patience::Patience;
 use crate::config::Limits;
+use crate::metrics::Metrics;
 
 /// Beyond the limits that are told as problems: here the connection's own parser gives up.
 const HARD: usize = 2;
@@ -46,6 +47,7 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: &Limits,
+    metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
 ) {
     let room = Arc::new(Semaphore::new(
@@ -69,6 +71,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+            metrics.overloaded("connection");
             if let Ok(turn) = Arc::clone(&telling).try_acquire_owned() {
                 tokio::spawn(async move {
                     let _ = tokio::time::timeout(TELLING, no_room(stream)).await;
@@ -83,6 +86,8 @@ pub async fn serve(
         let router = router.clone();
         let service = service_fn(move |request| answer(router.clone(), peer, request));
         let connection = open.watch(protocol.serve_connection(io, service));
+        let metrics = Arc::clone(&metrics);
+        metrics.connections(1.0);
         tokio::spawn(async move {
             // What goes wrong here is the client's: cut off, out of time, or not HTTP.
             if let Err(error) = connection.await {
@@ -92,6 +97,7 @@ pub async fn serve(
                     "a connection ended early"
                 );
             }
+            metrics.connections(-1.0);
             drop(place);
         });
     }

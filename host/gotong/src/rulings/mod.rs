@@ -11,6 +11,7 @@ pub mod routes;
 pub mod shadow;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use gotong_engine::role_matrix::{ProjectFacts, ProjectManyFacts, Projection};
 use gotong_engine::{Digest, Evaluation, Family, Module, Outcome, Question, Record, RecordMode};
@@ -84,6 +85,7 @@ pub fn ask<Q: Question>(
     stream: &str,
     context: &CommandContext,
 ) -> (Result<Given<Q::Ruling>, Refusal>, DecisionRow) {
+    let asked = Instant::now();
     let (evaluation, record) = match &app.rulings {
         Some(cache) => {
             let (answer, record) = module.rule_cached(cache, facts);
@@ -91,6 +93,11 @@ pub fn ask<Q: Question>(
         }
         None => module.evaluate_and_record(facts, RecordMode::Active),
     };
+    app.metrics
+        .evaluated(module, Q::FUNCTION, evaluation.outcome, asked.elapsed());
+    if let Some(output) = &record.output {
+        app.metrics.ruled(module, Q::FUNCTION, output);
+    }
     let decision_id = Uuid::now_v7().to_string();
     let given = ruling_of::<Q>(module, evaluation, &decision_id).map(|ruling| Given {
         ruling,
@@ -147,10 +154,13 @@ pub fn peek_projections(
 }
 
 fn peek_at<Q: Question>(app: &App, module: &Module, facts: &Q) -> Result<Q::Ruling, Refusal> {
+    let asked = Instant::now();
     let evaluation = match &app.rulings {
         Some(cache) => module.evaluate_cached(cache, facts).evaluation().clone(),
         None => module.evaluate(facts),
     };
+    app.metrics
+        .evaluated(module, Q::FUNCTION, evaluation.outcome, asked.elapsed());
     shadow::beside_read(app, module, facts, &evaluation);
     ruling_of::<Q>(module, evaluation, "")
 }

@@ -91,7 +91,8 @@ impl Who {
         }
     }
 
-    fn kind(&self) -> &'static str {
+    /// `subject` or `address`
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Subject(_) => "subject",
             Self::Address(_) => "address",

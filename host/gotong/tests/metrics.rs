@@ -62,6 +62,7 @@ async fn what_happens_is_counted() {
     let host = Setup::default()
         .env("GOTONG_LIMITS__RATE__ENABLED", "true")
         .env("GOTONG_LIMITS__RATE__READ__SUBJECT__BURST", "30")
+        .env("GOTONG_LIMITS__RATE__READ__SUBJECT__PER", "minute")
         .start();
     let (entity, gate) = host.at_a_vote().await;
     host.vote("wati", &gate, "yes").await.ok();

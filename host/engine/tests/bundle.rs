@@ -158,7 +158,10 @@ fn every_family_replays_from_a_bundle_and_its_own_module_changes_nothing() {
     for (entry, bytes) in &contents.modules {
         let candidate = Candidate::new(&engine, &entry.name, bytes.as_ref().unwrap()).unwrap();
         let run = Run::on_every_core();
-        let rows = decisions.iter().cloned().map(Ok::<_, ()>);
+        // Another version rules otherwise: that is what it is for.
+        let digest = entry.digest.to_string();
+        let own = decisions.iter().filter(|row| row.module_digest == digest);
+        let rows = own.cloned().map(Ok::<_, ()>);
         let report = compare(&candidate, &modules, &run, rows, |_| 1, |row| Ok(Some(row)));
         let report = report.unwrap();
         assert!(report.holds() && report.decisions > 0, "{}", entry.name);

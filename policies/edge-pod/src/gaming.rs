@@ -24,6 +24,8 @@ pub fn gaming(facts: &GamingFacts) -> GamingRuling {
     };
     let strong = matches!(facts.worst, Some(Severity::High | Severity::Critical));
     match facts {
+        // As with media: what it says cannot all be so, and how sure it is says nothing then.
+        facts if contradicts_itself(facts) => review(gaming_signs::contradicts_itself),
         facts if facts.flag_count == 0 => {
             GamingRuling::of(Measure::None, gaming_signs::no_signs, &[])
         }
@@ -46,4 +48,10 @@ pub fn gaming(facts: &GamingFacts) -> GamingRuling {
             ..
         } => note(gaming_signs::weak_signs),
     }
+}
+
+/// There is no sign, and yet critical ones, a worst one, or advice what to do.
+fn contradicts_itself(facts: &GamingFacts) -> bool {
+    let advises = facts.suggestion != Suggestion::None;
+    facts.flag_count == 0 && (facts.critical_count > 0 || facts.worst.is_some() || advises)
 }

@@ -22,15 +22,18 @@ gotong_policy::rules! {
         [block_not_followed];
 
     gaming_signs: "Strong signs of gaming, three or more signs, or a model's wish for a review bring a moderator to look; \
-                   weaker signs, or a model less than 50 % sure, are only noted."
-        [no_signs, not_sure_enough, weak_signs, many_signs, strong_signs, review_advised];
-    nobody_suspended: "A model never slows down or suspends anybody: when it advises so, a moderator looks."
+                   weaker signs are only noted, and so is all that a model less than 50 % sure says. An answer that \
+                   contradicts itself, such as advice without a sign, is a doubt: a moderator looks, however sure it is."
+        [no_signs, not_sure_enough, weak_signs, many_signs, strong_signs, review_advised, contradicts_itself];
+    nobody_suspended: "A model never slows down or suspends anybody: when one that is not less than 50 % sure advises so, \
+                       a moderator looks."
         [suspension_not_followed];
 
     media_safe: "Media are shown when the scan calls them safe and found nothing that says otherwise."
         [safe];
-    media_doubtful: "Doubtful media are blurred until a moderator has looked; slight doubts, below 50 %, are shown while \
-                     the moderator looks."
+    media_doubtful: "Doubtful media are blurred until a moderator has looked, and so are media that a scan calls safe and \
+                     yet finds something in; slight doubts, below 50 % and without a grave finding, are shown while the \
+                     moderator looks."
         [slight_doubt, doubtful, safe_but_found];
     media_unsafe: "Unsafe media are blurred until a moderator has looked; with a critical finding of 90 % or more they \
                    are not shown until then."

@@ -215,7 +215,14 @@ fn gamings() -> Vec<(GamingFacts, &'static str)> {
     let critical = GamingFacts { critical_count: 1, ..signs(1, None, Suggestion::None) };
     Vec::from([
         (signs(0, None, Suggestion::None), "none gaming_signs no_signs"),
-        (sure(1000, signs(0, Some(Critical), SuspendActions)), "none gaming_signs no_signs"),
+        (sure(0, signs(0, None, Suggestion::None)), "none gaming_signs no_signs"),
+        (sure(1000, signs(0, Some(Critical), SuspendActions)), "manual_review gaming_signs contradicts_itself +queue_moderation"),
+        (sure(0, signs(0, None, SlowMode)), "manual_review gaming_signs contradicts_itself +queue_moderation"),
+        (signs(0, None, ManualReview), "manual_review gaming_signs contradicts_itself +queue_moderation"),
+        (signs(0, Some(Low), Suggestion::None), "manual_review gaming_signs contradicts_itself +queue_moderation"),
+        (sure(499, GamingFacts { critical_count: 1, ..signs(0, None, Suggestion::None) }), "manual_review gaming_signs contradicts_itself +queue_moderation"),
+        (sure(499, signs(1, Some(Low), ManualReview)), "note gaming_signs not_sure_enough"),
+        (sure(499, signs(1, Some(Low), SlowMode)), "note gaming_signs not_sure_enough"),
         (signs(1, Some(Low), Suggestion::None), "note gaming_signs weak_signs"),
         (sure(500, signs(2, Some(Medium), Suggestion::None)), "note gaming_signs weak_signs"),
         (signs(3, Some(Low), Suggestion::None), "manual_review gaming_signs many_signs +queue_moderation"),

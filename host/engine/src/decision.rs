@@ -1,5 +1,7 @@
 //! A decision: the engine's record, and where and when it was asked. It holds no person.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Family;
@@ -7,53 +9,55 @@ use crate::module::{Outcome, TrapCode};
 use crate::record::{ModuleRef, Record, RecordMode};
 
 /// One row of `policy_decision`, as the store keeps it, an auditor reads it and a bundle holds it.
+///
+/// Its fields stand in the order of canonical JSON, which [`Decision::is_canonical`] goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decision {
-    /// UUIDv7: the order of ids is the order of making.
-    pub decision_id: String,
+    /// The contract that the module was built for.
+    pub abi: String,
     /// When, milliseconds since 1970.
     pub at_ms: i64,
-    /// The family that was asked.
-    pub family: String,
-    /// The function that was asked.
-    pub function: String,
-    /// The module that answered.
-    pub module_name: String,
-    /// Its version.
-    pub module_version: String,
-    /// Its digest: the identity.
-    pub module_digest: String,
-    /// The contract it was built for.
-    pub abi: String,
+    /// Ties it to log lines.
+    pub correlation_id: String,
+    /// UUIDv7: the order of ids is the order of making.
+    pub decision_id: String,
     /// Fingerprint of the engine it ran in.
     pub engine: String,
+    /// The stream the question was about.
+    pub entity_id: String,
+    /// The family that was asked.
+    pub family: String,
+    /// The fuel it took.
+    pub fuel: u64,
+    /// The function that was asked.
+    pub function: String,
     /// The facts, canonical JSON.
     pub input: String,
     /// The digest of the input's bytes.
     pub input_digest: String,
+    /// `active` or `shadow`.
+    pub mode: String,
+    /// The digest of the module that answered: its identity.
+    pub module_digest: String,
+    /// The name of that module.
+    pub module_name: String,
+    /// The version of that module.
+    pub module_version: String,
+    /// How it ended.
+    pub outcome: String,
     /// The ruling, canonical JSON; none when there was none.
     pub output: Option<String>,
     /// The digest of the output's bytes.
     pub output_digest: Option<String>,
-    /// How it ended.
-    pub outcome: String,
-    /// How it failed, when it trapped.
-    pub trap_code: Option<String>,
-    /// The fuel it took.
-    pub fuel: u64,
     /// Whether it must end so again.
     pub replayable: bool,
-    /// `active` or `shadow`.
-    pub mode: String,
-    /// The stream the question was about.
-    pub entity_id: String,
     /// The request it was asked for.
     pub request_id: String,
-    /// Ties it to log lines.
-    pub correlation_id: String,
     /// Ties it to a trace.
     pub trace_id: Option<String>,
+    /// How it failed, when it trapped.
+    pub trap_code: Option<String>,
 }
 
 /// Where and when a question was asked: what a decision has beside the engine's record.
@@ -143,6 +147,18 @@ impl Decision {
         })
     }
 
+    /// Whether a text is the canonical JSON (RFC 8785) of this row, byte for byte. Made for a million of them: nothing is
+    /// allocated, and the first byte that differs ends it.
+    pub fn is_canonical(&self, text: &[u8]) -> bool {
+        // Beyond it canonical JSON rounds.
+        let is_exact = |number: u64| number <= 1 << 53;
+        let mut expected = Expected(text);
+        is_exact(self.fuel)
+            && is_exact(self.at_ms.unsigned_abs())
+            && serde_json::to_writer(&mut expected, self).is_ok()
+            && expected.0.is_empty()
+    }
+
     /// When its id was minted (UUIDv7, RFC 9562), milliseconds since 1970. It is the machine's time, where `at_ms` is
     /// the host's, which a developer can move; what is no UUIDv7 goes by `at_ms`.
     fn minted_ms(&self) -> i64 {
@@ -203,6 +219,23 @@ impl Decision {
             }
             (word, _) => Err(wrong("outcome", word)),
         }
+    }
+}
+
+/// What is still to be written; anything else fails.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self
+            .0
+            .strip_prefix(bytes)
+            .ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -287,6 +320,35 @@ mod tests {
             };
             let record = decision.clone().into_record().unwrap();
             assert_eq!(Decision::new(record, asked), decision);
+        }
+    }
+
+    #[test]
+    fn a_row_has_one_canonical_text() {
+        for mut row in golden() {
+            row.request_id = "\u{8}\t\n\u{c}\r\"\\\u{1}\u{1f}\u{7f}\u{20ac}\u{1f600}/<".into();
+            row.at_ms = -7;
+            let text = serde_json_canonicalizer::to_string(&row).unwrap();
+            assert!(row.is_canonical(text.as_bytes()), "{text}");
+            for (from, to) in [
+                ("\"fuel\":", "\"fuel\": "),
+                ("\"at_ms\":-7", "\"at_ms\":-7.0"),
+                ("\\u0001", "\\u0001\\u0001"),
+                ("\u{20ac}", "\\u20ac"),
+                ("{\"abi\"", "{\"aaa\":1,\"abi\""),
+                ("\"replayable\":true,", ""),
+            ] {
+                let other = text.replacen(from, to, 1);
+                assert_ne!(other, text, "{from}");
+                assert!(!row.is_canonical(other.as_bytes()), "{other}");
+            }
+            assert!(!row.is_canonical(format!("{text} ").as_bytes()));
+            row.fuel = u64::MAX;
+            let text = serde_json::to_string(&row).unwrap();
+            assert!(
+                !row.is_canonical(text.as_bytes()),
+                "canonical JSON rounds it"
+            );
         }
     }
 

@@ -22,6 +22,7 @@ mod decision;
 mod digest;
 pub mod draw;
 mod engine;
+pub mod input;
 pub mod lifecycle;
 mod lock;
 mod metadata;
@@ -37,6 +38,7 @@ mod scope;
 mod shape;
 pub mod signature;
 mod slim;
+mod text;
 pub mod whatif;
 
 pub use ask::{AskError, Asked, check_facts, check_ruling};
@@ -53,7 +55,7 @@ pub use engine::{Allocation, Engine, EngineError, FUEL, Fingerprint, MAX_MEMORY,
 pub use lock::{Lock, LockError, Mode, OverrideError, Pin};
 pub use metadata::{Metadata, is_name};
 pub use module::{Evaluation, Module, Outcome, TrapCode};
-pub use policies::{FindError, LoadError, Policies};
+pub use policies::{FindError, LoadError, Policies, read_pinned};
 pub use question::Question;
 pub use record::{ModuleRef, Record, RecordMode};
 pub use replay::{
@@ -61,3 +63,4 @@ pub use replay::{
 };
 pub use ruling_cache::{Answer, RulingCache};
 pub use scope::{Override, SCOPE_PATTERN, is_scope};
+pub use text::{printable, printable_json};

@@ -1,6 +1,7 @@
 //! What becomes of a pinned module: it is activated, another version is gone back to, or one scope gets its own.
 //!
-//! Each changes the lock alone, in one atomic write, and says what it did. Pinned files stay as they are. A running
+//! Each changes the lock alone, in one atomic write, and says what it did. Pinned files stay as they are, and are what
+//! the lock says before anything is written: no change is built on a folder that a host would refuse. A running
 //! host keeps what it has loaded: the change counts from its next start.
 
 use cap_std::fs::Dir;
@@ -8,7 +9,8 @@ use cap_std::fs::Dir;
 use crate::contract::Family;
 use crate::lock::{Lock, Mode, Pin};
 use crate::module::label;
-use crate::pin::{PinError, labels, read_lock, write_lock};
+use crate::pin::{PinError, labels, may_change, read_lock, write_lock};
+use crate::policies;
 use crate::scope::Override;
 
 /// What a change of the active module did.
@@ -27,9 +29,10 @@ pub struct Activated {
 /// Makes a pinned module the one that decides for its family.
 ///
 /// # Errors
-/// When it is not pinned or active already, or the lock cannot be read or written.
+/// When it is not pinned or active already, the folder is not as its lock says, or the
+/// lock cannot be read or written.
 pub fn activate(dir: &Dir, name: &str, version: &str) -> Result<Activated, PinError> {
-    let lock = read_lock(dir)?;
+    let lock = undoubted(dir)?;
     let pin = pinned(&lock, name, version)?;
     if pin.mode == Mode::Active {
         return Err(PinError::ActiveAlready(label(&pin)));
@@ -42,9 +45,10 @@ pub fn activate(dir: &Dir, name: &str, version: &str) -> Result<Activated, PinEr
 /// The one before is the highest version below the active one that is retired, or scoped: both have decided.
 ///
 /// # Errors
-/// When no version of `name` is active, there is none to go back to, or the lock cannot be read or written.
+/// When no version of `name` is active, there is none to go back to, the folder is not as its lock says, or the
+/// lock cannot be read or written.
 pub fn rollback(dir: &Dir, name: &str, version: Option<&str>) -> Result<Activated, PinError> {
-    let lock = read_lock(dir)?;
+    let lock = undoubted(dir)?;
     let is_former = |pin: &&Pin| matches!(pin.mode, Mode::Retired | Mode::Scoped);
     // Sorted by version number, so that the active one parts those before it from those after it.
     let versions: Vec<&Pin> = lock.pins().iter().filter(|pin| pin.name == name).collect();
@@ -85,6 +89,7 @@ pub fn rollback(dir: &Dir, name: &str, version: Option<&str>) -> Result<Activate
 }
 
 fn make_active(dir: &Dir, mut lock: Lock, pin: Pin) -> Result<Activated, PinError> {
+    may_change(dir, &lock, Some(&pin))?;
     let was = pin.mode;
     let pin = Pin {
         mode: Mode::Active,
@@ -104,40 +109,45 @@ fn make_active(dir: &Dir, mut lock: Lock, pin: Pin) -> Result<Activated, PinErro
 /// with `name@version` of a module that no override names any more and is retired.
 ///
 /// # Errors
-/// When the module is not pinned or a shadow, the scope is none, or the lock cannot be read or written.
+/// When the module is not pinned or a shadow, the scope is none, the folder is not as its lock says, or the
+/// lock cannot be read or written.
 pub fn set_override(
     dir: &Dir,
     scope: &str,
     name: &str,
     version: &str,
 ) -> Result<(Override, Option<String>), PinError> {
-    let mut lock = read_lock(dir)?;
+    let lock = undoubted(dir)?;
+    let pin = pinned(&lock, name, version)?;
+    let mut next = lock.clone();
     let one = Override {
         scope: scope.to_owned(),
-        family: pinned(&lock, name, version)?.family,
+        family: pin.family,
         name: name.to_owned(),
         version: version.to_owned(),
     };
-    let freed = lock
+    let freed = next
         .set_override(one.clone())
         .map_err(|source| PinError::Override {
             scope: scope.to_owned(),
             source,
         })?;
-    write_lock(dir, &lock)?;
+    may_change(dir, &lock, Some(&pin))?;
+    write_lock(dir, &next)?;
     Ok((one, freed.as_ref().map(label)))
 }
 
 /// Takes an override away. Answers as [`set_override`].
 ///
 /// # Errors
-/// When there is none, or the lock cannot be read or written.
+/// When there is none, the folder is not as its lock says, or the
+/// lock cannot be read or written.
 pub fn remove_override(
     dir: &Dir,
     scope: &str,
     family: Family,
 ) -> Result<(Override, Option<String>), PinError> {
-    let mut lock = read_lock(dir)?;
+    let mut lock = undoubted(dir)?;
     let former = lock
         .remove_override(scope, family)
         .ok_or_else(|| PinError::NotOverridden {
@@ -145,8 +155,16 @@ pub fn remove_override(
             family,
         })?;
     let freed = lock.free(&former);
+    may_change(dir, &lock, None)?;
     write_lock(dir, &lock)?;
     Ok((former, freed.as_ref().map(label)))
+}
+
+/// The lock of a folder, in which no family has two active modules: else nobody knows what a change is of.
+fn undoubted(dir: &Dir) -> Result<Lock, PinError> {
+    let lock = read_lock(dir)?;
+    policies::one_active(&lock).map_err(Box::new)?;
+    Ok(lock)
 }
 
 fn pinned(lock: &Lock, name: &str, version: &str) -> Result<Pin, PinError> {

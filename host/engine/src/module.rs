@@ -19,6 +19,7 @@ use crate::engine::{Engine, FUEL, Fingerprint};
 use crate::lock::{Mode, Pin};
 use crate::policies::{self, LoadError};
 use crate::question::{Question, Visitor};
+use crate::text::{printable, steers};
 
 /// How often what the engine failed at is tried again.
 const RETRIES: usize = 2;
@@ -204,6 +205,13 @@ impl Module {
                 described.detail.unwrap_or_default()
             ))
         })?;
+        let steers = |rule: &&RuleDoc| rule.id.chars().chain(rule.text.chars()).any(steers);
+        if let Some(rule) = module.rules.iter().find(steers) {
+            let id = printable(&rule.id);
+            return Err(unusable(format!(
+                "its rule `{id}` holds a control character: a rule is an id and one line of text"
+            )));
+        }
         Ok(module)
     }
 

@@ -9,6 +9,8 @@ use crate::check::{self, CheckError};
 use crate::contract::Family;
 use crate::lock::{self, Lock, LockError, Mode, OverrideError, Pin};
 use crate::module::label;
+use crate::policies::{self, LoadError};
+use crate::{MAX_SIZE, input};
 
 /// A module could not be pinned, or the lock not be changed. Nothing has been changed then.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +67,7 @@ pub enum PinError {
         mode: Mode,
     },
     /// A module cannot decide for that scope.
-    #[error("override of `{scope}`: {source}")]
+    #[error("override of `{scope}`")]
     Override {
         /// The scope.
         scope: String,
@@ -80,6 +82,9 @@ pub enum PinError {
         /// The family.
         family: Family,
     },
+    /// The folder is not as its lock says: a host would refuse it, and so does who would change it.
+    #[error(transparent)]
+    Refused(#[from] Box<LoadError>),
     /// A file cannot be read or written.
     #[error("`{file}` in the policies folder cannot be read or written")]
     File {
@@ -138,7 +143,10 @@ pub fn pin_as(dir: &Dir, bytes: &[u8], mode: Mode) -> Result<Pinned, PinError> {
     {
         return Err(other());
     }
-    match dir.read(&pin.file) {
+    if before.is_none() {
+        may_change(dir, &lock, None)?;
+    }
+    match input::read_in(dir, &pin.file, MAX_SIZE) {
         Ok(present) if present == bytes => {}
         Ok(_) => return Err(other()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => write(dir, &pin.file, bytes)?,
@@ -179,7 +187,7 @@ pub(crate) fn labels(pins: &[Pin], mode: Mode) -> Vec<String> {
 /// # Errors
 /// When it is there and cannot be read.
 pub fn read_lock(dir: &Dir) -> Result<Lock, PinError> {
-    match dir.read_to_string(lock::FILE) {
+    match input::read_text_in(dir, lock::FILE) {
         Ok(text) => Ok(Lock::parse(&text)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
         Err(source) => Err(PinError::File {
@@ -187,6 +195,11 @@ pub fn read_lock(dir: &Dir) -> Result<Lock, PinError> {
             source,
         }),
     }
+}
+
+/// Refuses to build on a folder that a host would refuse.
+pub(crate) fn may_change(dir: &Dir, lock: &Lock, deciding: Option<&Pin>) -> Result<(), PinError> {
+    policies::may_change(dir, lock, deciding).map_err(|error| Box::new(error).into())
 }
 
 /// Replaces the lock, once its text reads back as what was meant.

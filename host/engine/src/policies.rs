@@ -7,10 +7,11 @@ use cap_std::fs::Dir;
 use wasmtime::component::Component;
 
 use crate::cache::Cache;
-use crate::check::{self, CheckError};
+use crate::check::{self, CheckError, MAX_SIZE};
 use crate::contract::Family;
 use crate::digest::Digest;
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
+use crate::input;
 use crate::lock::{self, Lock, LockError, Mode, Pin};
 use crate::module::{Module, label};
 use crate::question::Question;
@@ -93,6 +94,9 @@ pub enum LoadError {
     /// No module is active for a family.
     #[error("family `{0}`: no module is active: pin one, or set one in policies.lock to active")]
     NoneActive(Family),
+    /// There is no engine to look at modules with.
+    #[error(transparent)]
+    Engine(EngineError),
     /// A module passed the check and still does not work.
     #[error("module `{module}` cannot be used: {message}")]
     Unusable {
@@ -177,7 +181,7 @@ impl Policies {
         let (mut modules, mut retired) = (Vec::new(), Vec::new());
         let mut by_digest = HashMap::new();
         for pin in lock.pins() {
-            let bytes = read(dir, pin)?;
+            let bytes = read_pinned(dir, pin)?;
             let place = if pin.mode == Mode::Retired {
                 retired.push(Retired::new(pin, bytes, cache));
                 Place::Retired(retired.len() - 1)
@@ -283,21 +287,23 @@ impl fmt::Debug for Policies {
 /// Every family has exactly one active pin.
 fn has_active(lock: &Lock) -> Result<(), LoadError> {
     for family in Family::ALL.iter().copied() {
-        let is_active = |pin: &&Pin| pin.family == family && pin.mode == Mode::Active;
-        let mut found = lock.pins().iter().filter(is_active);
-        match (found.next(), found.next()) {
-            (None, _) => return Err(LoadError::NoneActive(family)),
-            (Some(_), None) => {}
-            (Some(first), Some(second)) => {
-                return Err(LoadError::TwoActive {
-                    family,
-                    first: label(first),
-                    second: label(second),
-                });
-            }
-        }
+        active_pin(lock, family)?.ok_or(LoadError::NoneActive(family))?;
     }
     Ok(())
+}
+
+/// The active pin of a family, which has no more than one.
+fn active_pin(lock: &Lock, family: Family) -> Result<Option<&Pin>, LoadError> {
+    let is_active = |pin: &&Pin| pin.family == family && pin.mode == Mode::Active;
+    let mut found = lock.pins().iter().filter(is_active);
+    match (found.next(), found.next()) {
+        (Some(first), Some(second)) => Err(LoadError::TwoActive {
+            family,
+            first: label(first),
+            second: label(second),
+        }),
+        (found, _) => Ok(found),
+    }
 }
 
 /// The place of the active module of every family.
@@ -328,12 +334,46 @@ fn scoped(lock: &Lock, modules: &[Module]) -> Vec<HashMap<String, usize>> {
 }
 
 fn read_lock(dir: &Dir) -> Result<String, LoadError> {
-    dir.read_to_string(lock::FILE).map_err(LoadError::NoLock)
+    input::read_text_in(dir, lock::FILE).map_err(LoadError::NoLock)
 }
 
-/// The bytes of a pin, which are those of its digest.
-fn read(dir: &Dir, pin: &Pin) -> Result<Vec<u8>, LoadError> {
-    let bytes = dir.read(&pin.file).map_err(|source| LoadError::File {
+/// What a host asks of a lock before it starts with it: exactly one active module a family, every file with its
+/// digest, every module that is not retired fit to be asked.
+pub(crate) fn loads(dir: &Dir, lock: &str) -> Result<(), LoadError> {
+    Policies::load_lock(&engine()?, dir, lock, None).map(drop)
+}
+
+/// What a command asks of a folder before it changes its lock: no more than one active module a family, every file
+/// with its digest, and `deciding` fit to be asked. A family without an active module is left to the next start: a
+/// folder is filled one pin at a time.
+pub(crate) fn may_change(dir: &Dir, lock: &Lock, deciding: Option<&Pin>) -> Result<(), LoadError> {
+    one_active(lock)?;
+    for pin in lock.pins() {
+        let bytes = read_pinned(dir, pin)?;
+        if deciding.is_some_and(|deciding| deciding.digest == pin.digest) {
+            prepare(&engine()?, pin, &bytes, None)?;
+        }
+    }
+    Ok(())
+}
+
+/// No family has more than one active module.
+pub(crate) fn one_active(lock: &Lock) -> Result<(), LoadError> {
+    let active = |family: &Family| active_pin(lock, *family).map(drop);
+    Family::ALL.iter().try_for_each(active)
+}
+
+/// An engine for one look at a module.
+fn engine() -> Result<Engine, LoadError> {
+    Engine::new().map_err(LoadError::Engine)
+}
+
+/// The bytes of a pinned module, which are those of its digest.
+///
+/// # Errors
+/// When its file cannot be read, or is not what was pinned.
+pub fn read_pinned(dir: &Dir, pin: &Pin) -> Result<Vec<u8>, LoadError> {
+    let bytes = input::read_in(dir, &pin.file, MAX_SIZE).map_err(|source| LoadError::File {
         module: label(pin),
         file: pin.file.clone(),
         source,

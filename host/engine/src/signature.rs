@@ -13,8 +13,10 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Deserialize;
 
 use crate::digest::Digest;
+use crate::input;
 use crate::lock;
 use crate::pin::{PinError, write};
+use crate::policies::{self, LoadError};
 
 /// The name of the signature in the policies folder.
 pub const FILE: &str = "policies.lock.sig";
@@ -62,6 +64,9 @@ pub enum SignatureError {
         #[source]
         source: io::Error,
     },
+    /// No host would load it.
+    #[error(transparent)]
+    Refused(#[from] Box<LoadError>),
     /// The signature cannot be written.
     #[error(transparent)]
     Write(#[from] PinError),
@@ -198,11 +203,11 @@ struct Document {
 /// Signs the lock of a policies folder as it stands, and writes the signature beside it.
 ///
 /// # Errors
-/// When there is no lock that can be read, or the signature cannot be written.
+/// When there is no lock that a host would load, or the signature cannot be written.
 pub fn sign(dir: &Dir, key: &PrivateKey) -> Result<KeyId, SignatureError> {
     let lock = read_lock(dir)?;
-    // What nobody could load is not signed.
-    lock::Lock::parse(&lock).map_err(PinError::from)?;
+    // What no host would load is not signed.
+    policies::loads(dir, &lock).map_err(Box::new)?;
     let signature = key.0.sign(lock.as_bytes());
     let id = key.public().id();
     let text = format!(
@@ -227,7 +232,7 @@ pub(crate) fn verify_text(
     lock: &str,
     trusted: &[PublicKey],
 ) -> Result<KeyId, SignatureError> {
-    let text = match dir.read_to_string(FILE) {
+    let text = match input::read_text_in(dir, FILE) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(SignatureError::Unsigned);
@@ -253,11 +258,10 @@ pub fn is_signed(dir: &Dir) -> bool {
 }
 
 fn read_lock(dir: &Dir) -> Result<String, SignatureError> {
-    dir.read_to_string(lock::FILE)
-        .map_err(|source| SignatureError::Read {
-            file: lock::FILE,
-            source,
-        })
+    input::read_text_in(dir, lock::FILE).map_err(|source| SignatureError::Read {
+        file: lock::FILE,
+        source,
+    })
 }
 
 fn parse(text: &str) -> Result<(KeyId, Signature), SignatureError> {

@@ -44,6 +44,8 @@ fn broken() -> Vec<(Rule, &'static str, Vec<u8>)> {
         module(Rule::Proposals, "atomics"),
         module(Rule::Proposals, "tail-call"),
         module(Rule::Proposals, "references"),
+        component(Rule::Proposals, "memory64"),
+        component(Rule::Proposals, "shared-memory"),
         component(Rule::NoImports, "importing"),
         component(Rule::NoImports, "core-import"),
         component(Rule::World, "wrong-world"),

@@ -52,12 +52,20 @@ impl RawDecision {
     /// The row.
     ///
     /// # Errors
-    /// When the line holds no decision.
+    /// When the line holds no decision, or one that is not written as this format writes it.
     pub fn parse(&self) -> Result<Decision, BundleError> {
-        serde_json::from_slice(row(&self.json)).map_err(|error| BundleError {
+        let wrong = |problem| BundleError {
             line: self.line,
-            problem: Problem::unreadable(&error),
-        })
+            problem,
+        };
+        let row = row(&self.json);
+        let decision: Decision =
+            serde_json::from_slice(row).map_err(|error| wrong(Problem::unreadable(&error)))?;
+        // One decision, one text: no other field, no other spelling that something could be hidden in.
+        match decision.is_canonical(row) {
+            true => Ok(decision),
+            false => Err(wrong(Problem::NotCanonical)),
+        }
     }
 
     /// How long it is, in bytes.

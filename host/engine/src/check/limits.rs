@@ -150,7 +150,7 @@ impl Structure {
             Payload::MemorySection(section) => {
                 for memory in section.into_iter_with_offsets() {
                     let (offset, memory) = memory.map_err(unreadable)?;
-                    self.memories.push((memory, offset));
+                    self.memory(memory, offset)?;
                 }
             }
             Payload::TableSection(section) => {
@@ -191,6 +191,19 @@ impl Structure {
         Ok(())
     }
 
+    /// Of a kind that every machine addresses alike.
+    fn memory(&mut self, memory: MemoryType, offset: u64) -> Result<(), CheckError> {
+        let found = match memory {
+            MemoryType { memory64: true, .. } => "its memory has 64-bit addresses",
+            MemoryType { shared: true, .. } => "its memory is shared between threads",
+            _ => {
+                self.memories.push((memory, offset));
+                return Ok(());
+            }
+        };
+        Err(CheckError::at(Rule::Proposals, offset, found))
+    }
+
     fn table(&mut self, table: &TableType, offset: u64) -> Result<(), CheckError> {
         self.tables += 1;
         let wrong = |found: String| Err(CheckError::at(Rule::Table, offset, found));
@@ -215,20 +228,6 @@ pub(super) fn memory(structure: &Structure) -> Result<Memory, CheckError> {
             format!("it has {} memories", structure.memories.len()),
         ));
     };
-    if memory.memory64 {
-        return Err(CheckError::at(
-            Rule::Proposals,
-            *offset,
-            "its memory has 64-bit addresses",
-        ));
-    }
-    if memory.shared {
-        return Err(CheckError::at(
-            Rule::Proposals,
-            *offset,
-            "its memory is shared between threads",
-        ));
-    }
     let Some(maximum) = memory.maximum else {
         return Err(CheckError::at(
             Rule::MemoryMaximum,

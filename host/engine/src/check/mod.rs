@@ -14,6 +14,7 @@ use wasmparser::Parser;
 use crate::contract::Family;
 use crate::digest::Digest;
 use crate::metadata::Metadata;
+use crate::text::{printable, steers};
 
 pub use limits::MAX_SIZE;
 
@@ -262,6 +263,17 @@ fn metadata(section: &[u8], family: Family) -> Result<Metadata, CheckError> {
             "it says family `{}` and exports `{family}`",
             metadata.family
         )));
+    }
+    for (field, text) in [
+        ("source", &metadata.source),
+        ("toolchain", &metadata.toolchain),
+    ] {
+        if text.chars().any(steers) {
+            return Err(wrong(format!(
+                "{field} `{}` holds a control character",
+                printable(text)
+            )));
+        }
     }
     Ok(metadata)
 }

@@ -1,6 +1,8 @@
 //! The same question has the same record, byte for byte: with the cache, with memory from the system, on one
 //! thread or eight, and after 10,000 other calls. Every function of every family is asked, with facts drawn from
-//! the contract.
+//! the contract, with numbers around those that the rules compare with.
+
+use std::collections::BTreeSet;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -23,12 +25,13 @@ fn load(allocation: Allocation) -> Policies {
     Policies::load(&Engine::with(allocation).unwrap(), &dir, None).unwrap()
 }
 
-/// Facts of a shape, in JSON.
-fn facts_of(shape: &Shape) -> BoxedStrategy<Value> {
+/// Facts of a shape, in JSON. Half of the numbers are small, half stand at the edges of the rules.
+fn facts_of(shape: &Shape, edges: &[u32]) -> BoxedStrategy<Value> {
     match shape {
         Shape::Bool => any::<bool>().prop_map(Value::from).boxed(),
-        // Small enough for every integer type there is.
-        Shape::Integer => (0..=120_u32).prop_map(Value::from).boxed(),
+        Shape::Integer => prop_oneof![0..=120_u32, select(edges.to_vec())]
+            .prop_map(Value::from)
+            .boxed(),
         Shape::Text => "[a-z]{0,8}".prop_map(Value::from).boxed(),
         Shape::Word(words) => select(words.clone()).prop_map(Value::from).boxed(),
         Shape::Words(words) => {
@@ -37,15 +40,15 @@ fn facts_of(shape: &Shape) -> BoxedStrategy<Value> {
                 .prop_map(Value::from)
                 .boxed()
         }
-        Shape::Option(inner) => prop_oneof![Just(Value::Null), facts_of(inner)].boxed(),
-        Shape::List(inner) => prop::collection::vec(facts_of(inner), 0..4)
+        Shape::Option(inner) => prop_oneof![Just(Value::Null), facts_of(inner, edges)].boxed(),
+        Shape::List(inner) => prop::collection::vec(facts_of(inner, edges), 0..4)
             .prop_map(Value::from)
             .boxed(),
         Shape::Record(fields) => fields
             .iter()
             .map(|(name, shape)| {
                 let name = name.clone();
-                facts_of(shape).prop_map(move |value| (name.clone(), value))
+                facts_of(shape, edges).prop_map(move |value| (name.clone(), value))
             })
             .collect::<Vec<_>>()
             .prop_map(|fields| Value::from(fields.into_iter().collect::<Map<_, _>>()))
@@ -61,13 +64,40 @@ struct Asking {
     facts: Value,
 }
 
+/// The numbers that the cases of a family's policy stand on, which are those of its rules, and their neighbours.
+fn edges(family: Family) -> Vec<u32> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies");
+    let mut edges = BTreeSet::new();
+    for file in std::fs::read_dir(format!("{folder}/{family}/cases")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for case in serde_json::from_str::<Vec<Value>>(&text).unwrap() {
+            numbers(&case["input"], &mut edges);
+        }
+    }
+    let around = |edge: u32| [edge.saturating_sub(1), edge, edge.saturating_add(1)];
+    edges.into_iter().flat_map(around).collect()
+}
+
+/// Every number in a JSON value.
+fn numbers(value: &Value, found: &mut BTreeSet<u32>) {
+    match value {
+        Value::Number(number) => {
+            found.extend(number.as_u64().and_then(|it| u32::try_from(it).ok()))
+        }
+        Value::Array(items) => items.iter().for_each(|item| numbers(item, found)),
+        Value::Object(fields) => fields.values().for_each(|item| numbers(item, found)),
+        _ => {}
+    }
+}
+
 /// So many questions of every function of every family.
 fn questions(of_each: usize) -> Vec<Asking> {
     let mut runner = TestRunner::deterministic();
     let mut questions = Vec::new();
     for family in Family::ALL {
+        let edges = edges(*family);
         for function in family.functions() {
-            let facts = facts_of(&shape::of(*family, function).unwrap().0);
+            let facts = facts_of(&shape::of(*family, function).unwrap().0, &edges);
             questions.extend((0..of_each).map(|_| Asking {
                 family: *family,
                 function,
@@ -135,6 +165,19 @@ impl Asking {
     /// As the active module records it.
     fn record(&self, policies: &Policies) -> String {
         self.put(policies.active(self.family), How::Rule(None))
+    }
+}
+
+#[test]
+fn questions_stand_around_the_numbers_of_the_rules() {
+    let mut asked = BTreeSet::new();
+    for asking in questions(12) {
+        numbers(&asking.facts, &mut asked);
+    }
+    // Minutes and hours of a time-out, permille of a scan's confidence, likeness and doubt.
+    for edge in [168, 500, 600, 800, 900, 950, 1_440] {
+        let near = asked.range(edge - 1..=edge + 1).count();
+        assert!(near > 0, "{edge}: {asked:?}");
     }
 }
 

@@ -49,7 +49,7 @@ impl Rollback {
 }
 
 fn tell(done: &Activated) {
-    println!(
+    say!(
         "{}@{} {}, active (was {}){}",
         done.pin.name,
         done.pin.version,

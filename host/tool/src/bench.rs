@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cases::{self, Case};
 use crate::folder::Policies;
 use crate::given::{self, Given};
-use crate::{Outcome, ToolError};
+use crate::{Outcome, ToolError, out};
 
 /// The arguments of `policy bench`.
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ impl Bench {
         let worst = taken.values().filter_map(increase).fold(0.0, f64::max);
         let holds = worst <= self.max_fuel_increase;
         if self.json {
-            println!("{}", self.to_json(&module, before.as_ref(), &taken, holds));
+            out::json(&self.to_json(&module, before.as_ref(), &taken, holds));
         } else {
             self.print(&module, before.as_ref(), &taken);
         }
@@ -143,28 +143,35 @@ impl Bench {
         let name = &given.checked.metadata.name;
         let decides = |pin: &&gotong_engine::Pin| pin.name == *name && pin.mode == Mode::Active;
         match pin::read_lock(&dir)?.pins().iter().find(decides) {
-            Some(pin) => Ok(Some(given::file(&self.policies.folder.join(&pin.file))?)),
+            Some(pin) => Ok(Some(given::pinned(&dir, pin, &self.policies)?)),
             None => Ok(None),
         }
     }
 
     fn print(&self, module: &Module, before: Option<&Module>, taken: &BTreeMap<String, Taken>) {
-        println!("{} {}", label(module), module.digest());
+        say!("{} {}", label(module), module.digest());
         match before {
             Some(before) if before.digest() == module.digest() => {
-                println!("fuel: this is the module that decides now");
+                say!("fuel: this is the module that decides now");
             }
-            Some(before) => println!("fuel: against {} {}", label(before), before.digest()),
-            None => println!("fuel: no version of it decides yet"),
+            Some(before) => say!("fuel: against {} {}", label(before), before.digest()),
+            None => say!("fuel: no version of it decides yet"),
         }
-        println!(
+        say!(
             "{:<14} {:>6} {:>10} {:>10} {:>10} {:>10} {:>10} {:>9}",
-            "function", "cases", "p50 us", "p99 us", "p99.9 us", "fuel", "most fuel", "change"
+            "function",
+            "cases",
+            "p50 us",
+            "p99 us",
+            "p99.9 us",
+            "fuel",
+            "most fuel",
+            "change"
         );
         for (function, taken) in taken {
             let change = increase(taken);
             let mark = change.is_some_and(|change| change > self.max_fuel_increase);
-            println!(
+            say!(
                 "{function:<14} {:>6} {:>10.2} {:>10.2} {:>10.2} {:>10} {:>10} {:>9}{}",
                 taken.cases,
                 micros(taken, 0.5),
@@ -176,7 +183,7 @@ impl Bench {
                 if mark { "  FAILED" } else { "" },
             );
         }
-        println!("{}", measured());
+        say!("{}", measured());
     }
 
     fn to_json(

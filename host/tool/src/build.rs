@@ -51,13 +51,13 @@ impl Build {
                 Some(true) => "as pinned",
                 Some(false) => "differs from the pin of this version",
             };
-            println!("{}, {pinned}", line(&checked));
+            say!("{}, {pinned}", line(&checked));
             if as_pinned != Some(true) {
                 unlike.push(format!("{}@{} is {pinned}", says.name, says.version));
             }
         }
         if self.verify && !unlike.is_empty() {
-            eprintln!(
+            complain!(
                 "{}: raise the version in its Cargo.toml and pin it, or restore its sources",
                 unlike.join("; ")
             );

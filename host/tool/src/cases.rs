@@ -97,7 +97,7 @@ pub(crate) fn read(family: Family, crate_folder: &Path) -> Result<Vec<Case>, Cas
     files.sort();
     let mut cases = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).map_err(|source| CaseError::Read {
+        let text = gotong_engine::input::read_text(&file).map_err(|source| CaseError::Read {
             path: file.clone(),
             source,
         })?;

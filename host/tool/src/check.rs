@@ -16,7 +16,7 @@ pub struct Check {
 
 impl Check {
     pub(crate) fn run(&self) -> Result<Outcome, ToolError> {
-        println!("ok: {}", line(&given::file(&self.file)?.checked));
+        say!("ok: {}", line(&given::file(&self.file)?.checked));
         Ok(Outcome::Held)
     }
 }

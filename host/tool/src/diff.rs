@@ -4,18 +4,18 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gotong_engine::build;
 use gotong_engine::bundle::{self, RawDecision};
 use gotong_engine::draw::{Draw, numbers};
 use gotong_engine::whatif::{self, Candidate};
 use gotong_engine::{Circumstances, Decision, Digest, Engine, Family, Module, ModuleSet, Run};
+use gotong_engine::{build, input};
 use serde_json::{Value, json};
 
 use crate::cases;
 use crate::folder::Policies;
 use crate::given::{self, Given};
 use crate::replay::report_text;
-use crate::{Outcome, ToolError};
+use crate::{Outcome, ToolError, out, printable};
 
 /// The arguments of `policy diff`.
 #[derive(Debug, Args)]
@@ -118,17 +118,18 @@ impl Diff {
         if self.json {
             let questions =
                 json!({"recorded": from_records, "generated": drawn, "seed": self.seed});
-            println!(
-                "{}",
-                json!({"one": a, "other": b, "questions": questions, "report": report})
-            );
+            out::json(&json!({"one": a, "other": b, "questions": questions, "report": report}));
         } else {
-            println!("{a}: {}\n{b}: {}", self.one, self.other);
-            println!(
+            say!(
+                "{a}: {}\n{b}: {}",
+                printable(&self.one),
+                printable(&self.other)
+            );
+            say!(
                 "{from_records} recorded questions, {drawn} generated ones (seed {})",
                 self.seed
             );
-            print!("{}", report_text(&report));
+            out::write(format_args!("{}", report_text(&report)));
         }
         Ok(Outcome::of(report.holds()))
     }
@@ -216,7 +217,7 @@ fn decision(module: &Module, asked: Asked) -> Result<Decision, gotong_engine::As
 
 /// The questions of the golden decisions of a family.
 fn golden_questions(family: Family, file: &Path) -> Result<Vec<Asked>, DiffError> {
-    let text = std::fs::read_to_string(file).map_err(|source| DiffError::File {
+    let text = input::read_text(file).map_err(|source| DiffError::File {
         path: file.to_owned(),
         source,
     })?;
@@ -239,7 +240,7 @@ fn golden_questions(family: Family, file: &Path) -> Result<Vec<Asked>, DiffError
 /// The questions of a bundle's decisions, those of the family.
 fn bundle_questions(family: Family, file: &Path) -> Result<Vec<Asked>, ToolError> {
     let open = || {
-        let opened = std::fs::File::open(file).map_err(|source| DiffError::File {
+        let opened = input::open(file).map_err(|source| DiffError::File {
             path: file.to_owned(),
             source,
         });

@@ -81,7 +81,7 @@ impl Docs {
             if self.check {
                 let is_so = std::fs::read_to_string(path).is_ok_and(|present| present == *text);
                 if !is_so {
-                    println!(
+                    say!(
                         "{}: stale: write it with `gotong policy docs`",
                         path.display()
                     );
@@ -91,10 +91,10 @@ impl Docs {
             }
             std::fs::create_dir_all(&self.out).map_err(|error| failed(&self.out, error))?;
             std::fs::write(path, text).map_err(|error| failed(path, error))?;
-            println!("{}", path.display());
+            say!("{}", path.display());
         }
         if self.check && holds {
-            println!("{} pages are as the modules are", pages.len());
+            say!("{} pages are as the modules are", pages.len());
         }
         Ok(Outcome::of(holds))
     }

@@ -1,11 +1,13 @@
 //! A module, or the crate of one, as a command line gives it.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use cap_std::fs::Dir;
 use gotong_engine::build::{self, Built, Package};
-use gotong_engine::{CheckError, Checked, Engine, LoadError, MAX_SIZE, Module, check, pin};
+use gotong_engine::{
+    CheckError, Checked, Engine, LoadError, MAX_SIZE, Module, Pin, check, input, pin, read_pinned,
+};
 
 use crate::ToolError;
 use crate::folder::{Policies, lock};
@@ -66,7 +68,8 @@ pub(crate) fn file_or_pin(given: &str, policies: &Policies) -> Result<Given, Too
     if path.is_file() || path.extension().is_some_and(|end| end == "wasm") || given.contains('/') {
         return Ok(file(path)?);
     }
-    let lock = pin::read_lock(&policies.open()?)?;
+    let dir = policies.open()?;
+    let lock = pin::read_lock(&dir)?;
     let pins = lock.pins();
     let found = match given.parse::<Named>() {
         Ok(named) => lock.pin(&named.name, &named.version),
@@ -85,11 +88,20 @@ pub(crate) fn file_or_pin(given: &str, policies: &Policies) -> Result<Given, Too
         return Err(GivenError::Unknown {
             given: given.to_owned(),
             folder: policies.folder.clone(),
-            known: known.join(", "),
+            known: match known.is_empty() {
+                true => "none".to_owned(),
+                false => known.join(", "),
+            },
         }
         .into());
     };
-    Ok(file(&policies.folder.join(&pin.file))?)
+    pinned(&dir, pin, policies)
+}
+
+/// A pinned module: what its digest in the lock says, or an error.
+pub(crate) fn pinned(dir: &Dir, pin: &Pin, policies: &Policies) -> Result<Given, ToolError> {
+    let bytes = read_pinned(dir, pin)?;
+    Ok(looked_at(&policies.folder.join(&pin.file), bytes)?)
 }
 
 /// The policy crate in a folder, or the one of a module's name in the workspace around the policies.
@@ -105,12 +117,16 @@ pub(crate) fn package(given: &str, policies: &Policies) -> Result<Package, ToolE
 pub(crate) fn file(path: &Path) -> Result<Given, GivenError> {
     let mut bytes = Vec::new();
     // One byte more than a module may have: the check says that it is too large.
-    File::open(path)
+    input::open(path)
         .and_then(|file| file.take(MAX_SIZE as u64 + 1).read_to_end(&mut bytes))
         .map_err(|source| GivenError::Read {
             path: path.to_owned(),
             source,
         })?;
+    looked_at(path, bytes)
+}
+
+fn looked_at(path: &Path, bytes: Vec<u8>) -> Result<Given, GivenError> {
     let checked = check(&bytes).map_err(|source| GivenError::Check {
         file: path.to_owned(),
         source,

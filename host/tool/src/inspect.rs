@@ -1,11 +1,11 @@
 //! `policy inspect`: what a module is.
 
 use clap::Args;
-use gotong_engine::Engine;
+use gotong_engine::{Engine, printable};
 
 use crate::folder::Policies;
 use crate::given;
-use crate::{Outcome, ToolError};
+use crate::{Outcome, ToolError, out};
 
 /// The arguments of `policy inspect`.
 #[derive(Debug, Args)]
@@ -28,27 +28,29 @@ impl Inspect {
         if self.json {
             let object =
                 serde_json::json!({ "module": checked, "imports": [], "rules": module.rules() });
-            println!("{object:#}");
+            out::json_indented(&object);
             return Ok(Outcome::Held);
         }
         let says = &checked.metadata;
-        println!("{} {}, family {}", says.name, says.version, says.family);
-        println!("  digest     {}", checked.digest);
-        println!(
+        say!("{} {}, family {}", says.name, says.version, says.family);
+        say!("  digest     {}", checked.digest);
+        say!(
             "  size       {} bytes, {} functions",
-            checked.size, checked.functions
+            checked.size,
+            checked.functions
         );
-        println!(
+        say!(
             "  memory     {} bytes, at most {}",
-            checked.memory_initial, checked.memory_maximum
+            checked.memory_initial,
+            checked.memory_maximum
         );
-        println!("  imports    none");
-        println!("  exports    {}", checked.exports.join(", "));
-        println!("  source     {}", says.source);
-        println!("  toolchain  {}", says.toolchain);
-        println!("  rules");
+        say!("  imports    none");
+        say!("  exports    {}", checked.exports.join(", "));
+        say!("  source     {}", printable(&says.source));
+        say!("  toolchain  {}", printable(&says.toolchain));
+        say!("  rules");
         for rule in module.rules() {
-            println!("    {}: {}", rule.id, rule.text);
+            say!("    {}: {}", printable(&rule.id), printable(&rule.text));
         }
         Ok(Outcome::Held)
     }

@@ -7,6 +7,9 @@
 //! where, and nothing has been written.
 #![deny(missing_docs)]
 
+#[macro_use]
+mod out;
+
 mod activate;
 mod bench;
 mod build;
@@ -18,6 +21,7 @@ mod expect;
 mod folder;
 mod given;
 mod inspect;
+mod line;
 mod module;
 mod native;
 mod new;
@@ -32,6 +36,8 @@ mod test;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use gotong_engine::printable;
+pub use line::parse;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -103,8 +109,14 @@ impl PolicyCommand {
     /// Runs the command. Results go to stdout, what does not hold and progress to stderr.
     ///
     /// # Errors
-    /// When it could not run; nothing has been written then.
+    /// When it could not run: nothing has been written then. And when it ran and stdout could not take its answer.
     pub fn run(&self) -> Result<Outcome, ToolError> {
+        let ended = self.run_it()?;
+        out::finish()?;
+        Ok(ended)
+    }
+
+    fn run_it(&self) -> Result<Outcome, ToolError> {
         match self {
             Self::New(new) => new.run(),
             Self::Test(test) => test.run(),
@@ -131,7 +143,7 @@ pub fn exit(program: &str, ended: Result<Outcome, ToolError>) -> ExitCode {
     match ended {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            eprintln!("{program}: {}", one_line(error.as_ref()));
+            complain!("{program}: {}", one_line(error.as_ref()));
             ExitCode::from(2)
         }
     }
@@ -148,14 +160,4 @@ pub fn one_line(error: &dyn std::error::Error) -> String {
     }
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     printable(&lines.join(" "))
-}
-
-/// A text for a terminal: what came from a file must not steer it.
-pub(crate) fn printable(text: &str) -> String {
-    let plain = |letter: char| match letter {
-        '\n' => letter,
-        _ if letter.is_control() => char::REPLACEMENT_CHARACTER,
-        _ => letter,
-    };
-    text.chars().map(plain).collect()
 }

@@ -23,7 +23,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
+    let cli = match gotong_policy_tool::parse::<Cli>("gotong-policy") {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let ended = match cli.command {
         Command::Policy(command) => command.run(),
         Command::Replay(replay) => replay.run(),
     };

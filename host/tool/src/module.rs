@@ -46,7 +46,7 @@ pub(crate) fn displaced(retired: &[String], scoped: &[String]) -> String {
 /// The lock was changed: a signature that is there fits no more.
 pub(crate) fn tell_unsigned(dir: &Dir) {
     if signature::is_signed(dir) {
-        eprintln!(
+        complain!(
             "{} fits no more: sign the lock again with `gotong policy sign --key FILE`",
             signature::FILE
         );

@@ -108,8 +108,8 @@ impl New {
             .strip_prefix(&here)
             .unwrap_or(&place.folder)
             .display();
-        println!("{shown}: a policy of the family {family}, with its cases");
-        println!("next: gotong-policy test {shown}");
+        say!("{shown}: a policy of the family {family}, with its cases");
+        say!("next: gotong-policy test {shown}");
         Ok(Outcome::Held)
     }
 

@@ -54,7 +54,7 @@ impl Pin {
         for name in &self.names {
             let built = given::build(&given::package(name, &self.policies)?)?;
             let pinned = pin::pin_as(&dir, &built.bytes, self.mode.into())?;
-            println!(
+            say!(
                 "{}, {}",
                 line(&built.checked),
                 what(&pinned, self.mode.into())

@@ -39,7 +39,7 @@ impl Override {
             (None, None) => return Ok(Outcome::Held),
         };
         let freed = freed.map(|module| format!("; retired: {module}"));
-        println!(
+        say!(
             "{} {verb} {} in {} and below{}",
             one.module(),
             one.family,

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gotong_engine::input;
 use gotong_engine::signature::{self, KeyError, PrivateKey, PublicKey, SignatureError};
 
 use crate::folder::Policies;
@@ -45,7 +46,7 @@ enum KeyFileError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("`{}`: {source}", path.display())]
+    #[error("`{}`", path.display())]
     Key { path: PathBuf, source: KeyError },
     #[error("`{}` cannot be written; a key is never overwritten", path.display())]
     Write {
@@ -73,7 +74,7 @@ impl Keygen {
             let _ = std::fs::remove_file(&public);
             return Err(error.into());
         }
-        println!(
+        say!(
             "key {}: private in `{}`, public in `{}`",
             key.public().id(),
             self.file.display(),
@@ -90,7 +91,7 @@ impl Sign {
             source,
         })?;
         let id = signature::sign(&self.policies.open()?, &key)?;
-        println!(
+        say!(
             "policies.lock is signed by the key {id}: {} is to be kept beside it",
             signature::FILE
         );
@@ -107,14 +108,17 @@ impl Verify {
             })?;
         match signature::verify(&self.policies.open()?, &trusted) {
             Ok(id) => {
-                println!("policies.lock is signed by the key {id}");
+                say!("policies.lock is signed by the key {id}");
                 Ok(Outcome::Held)
             }
-            Err(error @ (SignatureError::Read { .. } | SignatureError::Write(_))) => {
-                Err(error.into())
-            }
+            Err(
+                error @ (SignatureError::Read { .. }
+                | SignatureError::Malformed { .. }
+                | SignatureError::Refused(_)
+                | SignatureError::Write(_)),
+            ) => Err(error.into()),
             Err(error) => {
-                eprintln!("{error}");
+                complain!("{error}");
                 Ok(Outcome::DidNotHold)
             }
         }
@@ -122,7 +126,7 @@ impl Verify {
 }
 
 fn read(path: &Path) -> Result<String, KeyFileError> {
-    std::fs::read_to_string(path).map_err(|source| KeyFileError::Read {
+    input::read_text(path).map_err(|source| KeyFileError::Read {
         path: path.to_owned(),
         source,
     })

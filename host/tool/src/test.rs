@@ -12,7 +12,7 @@ use crate::expect::{rulings_of, unlike};
 use crate::folder::Policies;
 use crate::given;
 use crate::native::{Answer, Native};
-use crate::{Outcome, ToolError};
+use crate::{Outcome, ToolError, out, printable};
 
 /// The arguments of `policy test`.
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ impl Test {
             holds &= report.failures.is_empty()
                 && (report.unreached.is_empty() || !self.require_coverage);
             if self.json {
-                println!("{}", report.to_json());
+                out::json(&report.to_json());
             } else {
                 report.print(self.require_coverage);
             }
@@ -173,17 +173,21 @@ fn compare_native(
 impl Report {
     fn print(&self, coverage_required: bool) {
         for failure in &self.failures {
-            println!("FAILED {}: {}", failure.case, failure.function);
+            say!("FAILED {}: {}", printable(&failure.case), failure.function);
             for line in &failure.lines {
-                println!("  {line}");
+                say!("  {}", printable(line));
             }
-            println!("  input: {}", failure.input);
+            say!("  input: {}", printable(&failure.input.to_string()));
         }
         for (id, text) in &self.unreached {
             let word = if coverage_required { "FAILED " } else { "" };
-            println!("{word}no case reaches the rule {id}: {text}");
+            say!(
+                "{word}no case reaches the rule {}: {}",
+                printable(id),
+                printable(text)
+            );
         }
-        println!(
+        say!(
             "{}: {} of {} cases hold, native and wasm compared; {} of {} rules reached",
             self.module,
             self.cases - self.failures.len(),

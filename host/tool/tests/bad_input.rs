@@ -134,6 +134,137 @@ fn names_that_are_none_are_told_with_what_there_is() {
 }
 
 #[test]
+fn a_pinned_module_is_what_its_lock_says_or_is_not_shown() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("pinned")).unwrap();
+    let policies = root().join("policies");
+    fs::copy(
+        policies.join("policies.lock"),
+        folder.path().join("policies.lock"),
+    )
+    .unwrap();
+    for entry in fs::read_dir(policies.join("pinned")).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(
+            entry.path(),
+            folder.path().join("pinned").join(entry.file_name()),
+        )
+        .unwrap();
+    }
+    // A word of a rule's text: the file is a good module still, and another one.
+    let file = folder.path().join("pinned/moderation@1.0.0.wasm");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, patched(&bytes, b"moderator", b"moderador")).unwrap();
+    tool::ended(&root(), 0, &["check", &file.display().to_string()]);
+    let here = folder.path().display().to_string();
+    for args in [
+        &["inspect", "moderation"][..],
+        &["inspect", "moderation@1.0.0", "--json"],
+        &["diff", "moderation", "moderation"],
+        &["bench", "moderation@1.0.0", "--times", "1"],
+    ] {
+        let line = refused(&root(), &[args, &["--policies", &here]].concat());
+        assert!(
+            line.contains("module `moderation@1.0.0`: digest is sha256:")
+                && line.contains(", the lock says sha256:"),
+            "{args:?}: {line}"
+        );
+    }
+}
+
+/// A file with the first text replaced, wherever it stands, by one that is as long.
+fn patched(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut windows = bytes.windows(from.len());
+    let place = windows.position(|window| window == from).unwrap();
+    let mut patched = bytes.to_vec();
+    patched[place..place + to.len()].copy_from_slice(to);
+    patched
+}
+
+#[test]
+fn a_module_does_not_speak_to_the_terminal() {
+    let folder = TempDir::new().unwrap();
+    let bytes = fs::read(root().join("policies/pinned/moderation@1.0.0.wasm")).unwrap();
+    let file = folder.path().join("speaking.wasm");
+    let name = file.display().to_string();
+    // In the text of a rule: it passes the check, which runs nothing, and is not used.
+    fs::write(&file, patched(&bytes, b"moderator", b"\x1b[2J\nrats")).unwrap();
+    let line = refused(&root(), &["inspect", &name]);
+    assert!(line.contains("holds a control character"), "{line}");
+    // In what it says of itself, spelt as JSON spells it.
+    let toolchain = b"\"toolchain\":\"rustc 1.95.0";
+    for hostile in [
+        b"\"toolchain\":\"\\u001b[2J ok",
+        b"\"toolchain\":\"\\u202e ok   ",
+    ] {
+        fs::write(&file, patched(&bytes, toolchain, hostile)).unwrap();
+        for command in ["check", "inspect"] {
+            let line = refused(&root(), &[command, &name]);
+            assert!(
+                line.contains("rule section: toolchain `\\u{") && !line.contains('\u{1b}'),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_not_waited_for_and_a_device_not_read_to_its_end() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe.wasm").display().to_string();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let good = root()
+        .join("policies/pinned/role-matrix@1.0.1.wasm")
+        .display()
+        .to_string();
+    for args in [
+        &["check", &pipe][..],
+        &["inspect", &pipe],
+        &["check", "/dev/zero"],
+        &["prove", &good, &pipe],
+        &["prove", &good, "--holds", &pipe],
+        &["prove", &good, "--holds", "/dev/zero"],
+        &["verify", "--key", "/dev/zero"],
+        &["sign", "--key", &pipe],
+        &["diff", &good, &good, "--bundle", &pipe],
+        &["replay", "--bundle", &pipe],
+        &["replay", "--bundle", &good, "--lock", &pipe],
+        &["replay", "--bundle", &good, "--lock", "/dev/zero"],
+    ] {
+        let line = refused(&root(), args);
+        assert!(line.contains("no regular file"), "{args:?}: {line}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_on_one_line() {
+    for (args, says) in [
+        (
+            &["replay", "--bundle", "x", "--threads", "0"][..],
+            "--threads <N>",
+        ),
+        (
+            &["diff", "a", "b", "--generated", "99999999999999999999999"],
+            "--generated <N>",
+        ),
+        (&["check"], "<FILE>"),
+        (&["chekc", "x"], "chekc"),
+        (&["check", "x", "--jsom"], "--jsom"),
+        (&["sign"], "--key <FILE>"),
+        (&["check", "a\nb", "c\u{1b}"], "unexpected argument"),
+    ] {
+        let line = refused(&root(), args);
+        assert!(line.contains(says), "{args:?}: {line}");
+    }
+    let help = tool::run(&root(), &["check", "--help"]);
+    assert!(help.status.success() && help.stderr.is_empty());
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Usage:"));
+}
+
+#[test]
 fn a_crate_that_cannot_be_made_is_not_half_there() {
     let folder = TempDir::new().unwrap();
     let here = folder.path();

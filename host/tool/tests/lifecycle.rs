@@ -52,9 +52,24 @@ impl Folder {
         folder
     }
 
+    /// The same beside a module of every other family: what a host starts with.
+    fn whole() -> Self {
+        let folder = Self::new();
+        let from = Dir::open_ambient_dir(root().join("policies"), ambient_authority()).unwrap();
+        for pin in pin::read_lock(&from).unwrap().pins() {
+            if pin.mode == Mode::Active && pin.family != Family::Gate {
+                pin::pin(&folder.dir(), &from.read(&pin.file).unwrap()).unwrap();
+            }
+        }
+        folder
+    }
+
+    fn dir(&self) -> Dir {
+        Dir::open_ambient_dir(self.0.path(), ambient_authority()).unwrap()
+    }
+
     fn pin(&self, version: &str, mode: Mode) {
-        let dir = Dir::open_ambient_dir(self.0.path(), ambient_authority()).unwrap();
-        pin::pin_as(&dir, &gate(version), mode).unwrap();
+        pin::pin_as(&self.dir(), &gate(version), mode).unwrap();
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -101,10 +116,10 @@ impl Folder {
     }
 
     fn modes(&self) -> Vec<String> {
-        let dir = Dir::open_ambient_dir(self.0.path(), ambient_authority()).unwrap();
-        let lock = pin::read_lock(&dir).unwrap();
+        let lock = pin::read_lock(&self.dir()).unwrap();
         lock.pins()
             .iter()
+            .filter(|pin| pin.name == "gate")
             .map(|pin| format!("{} {}", pin.version, pin.mode.as_str()))
             .collect()
     }
@@ -213,7 +228,7 @@ fn a_scope_gets_its_own_module_and_gives_it_back() {
 
 #[test]
 fn a_changed_lock_is_signed_again_or_does_not_verify() {
-    let folder = Folder::new();
+    let folder = Folder::whole();
     let (private, public) = (key("test-lock.pem"), key("test-lock.pub.pem"));
     let verify = ["verify", "--key", public.as_str()];
     let says = folder.refuses(1, &verify);
@@ -248,7 +263,7 @@ fn a_changed_lock_is_signed_again_or_does_not_verify() {
 
 #[test]
 fn a_new_key_signs_and_is_never_overwritten() {
-    let folder = Folder::new();
+    let folder = Folder::whole();
     let keys = TempDir::new().unwrap();
     let file = keys.path().join("lock.pem");
     let (private, public) = (
@@ -283,6 +298,86 @@ fn a_new_key_signs_and_is_never_overwritten() {
 }
 
 #[test]
+fn a_folder_that_no_host_would_load_is_neither_changed_nor_signed() {
+    let private = key("test-lock.pem");
+    let every: [&[&str]; 5] = [
+        &["activate", "gate@1.0.0"],
+        &["rollback", "gate"],
+        &["override", "id/jabar", "gate@1.0.0"],
+        &["override", "id/jabar/depok", "--remove", "gate"],
+        &["sign", "--key", &private],
+    ];
+    let folder = Folder::whole();
+    folder.says(&["override", "id/jabar/depok", "gate@1.1.0"]);
+    let file = folder.0.path().join("pinned/gate@1.0.0.wasm");
+    let whole = std::fs::read(&file).unwrap();
+    let mut changed = whole.clone();
+    changed[2_000] ^= 1;
+    for (bytes, says) in [
+        (
+            Some(&whole[..2_000]),
+            "module `gate@1.0.0`: digest is sha256:",
+        ),
+        (Some(&changed), "module `gate@1.0.0`: digest is sha256:"),
+        (Some(&vec![0; 2 << 20]), "it has more than 1048576 bytes"),
+        (
+            None,
+            "module `gate@1.0.0`: `pinned/gate@1.0.0.wasm` cannot be read",
+        ),
+    ] {
+        match bytes {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        for args in every {
+            let refused = folder.refuses(2, args);
+            assert!(refused.contains(says), "{args:?}: {refused}");
+        }
+    }
+    std::fs::write(&file, &whole).unwrap();
+    // Two that decide: whoever changes the lock next would not know which of them was meant.
+    folder.edit(|lock| lock.replacen("mode = \"retired\"", "mode = \"active\"", 1));
+    for args in every {
+        let refused = folder.refuses(2, args);
+        let says = "`gate@1.0.0` and `gate@1.1.0` are both active";
+        assert!(refused.contains(says), "{args:?}: {refused}");
+    }
+    let refused = folder.refuses(2, &["activate", "gate@1.2.0"]);
+    assert!(refused.contains("are both active"), "{refused}");
+    // A family that nobody decides for: a lock on its way, which is not signed.
+    let partial = Folder::new();
+    partial.says(&["rollback", "gate"]);
+    let refused = partial.refuses(2, &["sign", "--key", &private]);
+    assert!(refused.contains("no module is active"), "{refused}");
+}
+
+#[test]
+fn a_module_that_cannot_be_asked_does_not_become_the_one_that_decides() {
+    let folder = Folder::whole();
+    let core = wat::parse_file(root().join("fixtures/modules/silent.wat")).unwrap();
+    let metadata = Metadata {
+        name: "gate".into(),
+        version: "2.0.0".into(),
+        family: Family::Gate,
+        source: "sha256:none".into(),
+        toolchain: "wat".into(),
+    };
+    let silent = componentize_for(Family::Gate, &core, &metadata).unwrap();
+    pin::pin_as(&folder.dir(), &silent, Mode::Scoped).unwrap();
+    for args in [
+        &["activate", "gate@2.0.0"][..],
+        &["override", "id/jabar", "gate@2.0.0"],
+        &["sign", "--key", &key("test-lock.pem")],
+    ] {
+        let refused = folder.refuses(2, args);
+        assert!(
+            refused.contains("module `gate@2.0.0` cannot be used: `describe` ended as trapped"),
+            "{args:?}: {refused}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_told_on_one_line_and_nothing_is_written() {
     let folder = Folder::new();
     let here = folder.0.path().display().to_string();
@@ -306,10 +401,24 @@ fn what_cannot_be_used_is_told_on_one_line_and_nothing_is_written() {
             &["verify", "--key", "/nowhere/key.pem"],
             "`/nowhere/key.pem` cannot be read",
         ),
+        #[cfg(unix)]
+        (
+            &["verify", "--key", "/dev/zero"],
+            "`/dev/zero` cannot be read: it is no regular file",
+        ),
     ] {
         let refused = folder.refuses(2, args);
         assert!(refused.contains(says), "{refused}");
+        // Once: a reason that is told twice reads like two.
+        assert!(refused.matches("it holds no").count() <= 1, "{refused}");
     }
+    let refused = folder.refuses(2, &["override", "id//x", "gate@1.0.0"]);
+    assert_eq!(refused.matches("a scope has").count(), 1, "{refused}");
+    let signature = folder.0.path().join("policies.lock.sig");
+    std::fs::write(&signature, "key = 1").unwrap();
+    let refused = folder.refuses(2, &["verify", "--key", &public]);
+    assert!(refused.contains("policies.lock.sig, line 1"), "{refused}");
+    std::fs::remove_file(&signature).unwrap();
     let every: [&[&str]; 5] = [
         &["activate", "gate@1.0.0"],
         &["rollback", "gate"],

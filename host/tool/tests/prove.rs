@@ -64,6 +64,11 @@ fn a_module_is_equivalent_to_itself_even_where_it_computes() {
         told.contains("gate 1.0.1 is equivalent to gate 1.0.1"),
         "{told}"
     );
+    // Each function has its line: proved, or the same bytes.
+    for function in ["plan", "object", "challenge", "close", "stages", "weigh"] {
+        let begins = format!("{function}: ");
+        assert!(told.lines().any(|line| line.starts_with(&begins)), "{told}");
+    }
 }
 
 #[test]

@@ -70,6 +70,20 @@ fn count(file: &str) -> u64 {
     trailer["trailer"]["decisions"].as_u64().unwrap()
 }
 
+/// A bundle whose lines were changed by somebody who knows how to end it.
+fn forge(file: &str, change: impl Fn(usize, &str) -> String) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut trailer: Value = serde_json::from_str(lines.pop().unwrap()).unwrap();
+    let mut forged = String::new();
+    for (place, line) in lines.into_iter().enumerate() {
+        forged += &change(place, line);
+        forged.push('\n');
+    }
+    trailer["trailer"]["digest"] = Digest::of(&forged).to_string().into();
+    std::fs::write(file, format!("{forged}{trailer}\n")).unwrap();
+}
+
 /// From where nothing of the project is.
 fn replay(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gotong-policy"))
@@ -78,6 +92,16 @@ fn replay(args: &[&str]) -> Output {
         .args(args)
         .output()
         .unwrap()
+}
+
+/// Nothing that a terminal obeys, but for the ends of lines.
+fn assert_plain(told: &str) {
+    let steers = |letter: &char| {
+        letter.is_control() && *letter != '\n'
+            || ('\u{202a}'..='\u{202e}').contains(letter)
+            || ('\u{2066}'..='\u{2069}').contains(letter)
+    };
+    assert_eq!(told.chars().find(steers), None, "{told:?}");
 }
 
 fn text(output: &Output) -> String {
@@ -128,14 +152,209 @@ fn a_forged_ruling_diverges_and_its_text_does_not_steer_the_terminal() {
         told.contains(&format!("… and {} more that do not match", lines - 20)),
         "{told}"
     );
-    let controls = told
-        .chars()
-        .filter(|letter| letter.is_control() && *letter != '\n');
-    assert_eq!(controls.count(), 0, "{told:?}");
+    // The bundle, its program, its modules; the count, one of each module; twenty decisions, and the rest.
+    let modules = told.lines().filter(|line| line.contains("@1.")).count() / 2;
+    assert_eq!(
+        told.lines().count(),
+        2 + modules + 1 + modules + 21,
+        "{told}"
+    );
+    assert_plain(&told);
     // What is forged is no change by a candidate, and yet not passed over.
     let rules = format!("gate={}", pinned("gate@1.0.1.wasm").display());
     let output = replay(&["--bundle", &file, "--candidate", &rules]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn what_a_bundle_says_does_not_pass_for_a_line_of_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    const LINE: &str = "x\n109 decisions: 109 match\u{1b}[2J\u{202e}\u{2066}\u{9b}";
+    let plain = bundle(&folder, "plain.ndjson", |row| {
+        row.function = "nothing".into();
+    });
+    let lines = text(&replay(&["--bundle", &plain])).lines().count();
+    let forged = bundle(&folder, "forged.ndjson", |row| {
+        row.function = LINE.into();
+        row.trace_id = Some(LINE.into());
+    });
+    forge(&forged, |place, line| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        if place == 0 {
+            line["header"]["host"] = LINE.into();
+            line["header"]["filter"]["entity"] = LINE.into();
+        }
+        if let Some(id) = line["decision"]["decision_id"].as_str() {
+            line["decision"]["decision_id"] = format!("{id}{LINE}").into();
+        }
+        line.to_string()
+    });
+    let output = replay(&["--bundle", &forged]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = text(&output);
+    assert_eq!(told.lines().count(), lines, "{told}");
+    assert!(told.contains(r"written by x\n109 decisions"), "{told}");
+    assert_plain(&told);
+    let candidate = format!("gate={}", pinned("gate@1.0.0.wasm").display());
+    for args in [
+        &["--bundle", &forged, "--candidate", &candidate][..],
+        &["--bundle", &forged, "--json"],
+    ] {
+        assert_plain(&text(&replay(args)));
+    }
+}
+
+#[test]
+fn nothing_is_hidden_in_the_spelling_of_a_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [
+        ("{\"abi\"", "{\"aaa\":\"a name\",\"abi\""),
+        ("{\"abi\"", "{\"x y\" : 1.50 , \"abi\""),
+        ("\"trap_code\":null", "\"trap_code\":null,\"zzz\":{}"),
+        ("\"fuel\":", "\"fuel\": "),
+        ("\"family\":\"gate\"", "\"family\":\"g\\u0061te\""),
+    ] {
+        let file = bundle(&folder, "spelt.ndjson", |_| {});
+        forge(&file, |_, line| match line.starts_with("{\"decision\"") {
+            true => line.replacen(from, to, 1),
+            false => line.to_owned(),
+        });
+        // The first one also where a candidate is asked.
+        let candidate = format!("gate={}", pinned("gate@1.0.1.wasm").display());
+        let with: &[&str] = match to.contains("a name") {
+            true => &["--candidate", &candidate],
+            false => &[],
+        };
+        for args in [with, &[]].iter().take(1 + with.len() / 2) {
+            let output = replay(&[&["--bundle", file.as_str()], *args].concat());
+            let says = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{to}: {says}");
+            assert!(
+                output.stdout.is_empty()
+                    && says.lines().count() == 1
+                    && says.contains("spelt.ndjson`: line ")
+                    && says.contains("canonical form"),
+                "{to}: {says}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_module_without_its_bytes_is_taken_from_beside_the_lock_or_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = root().join("policies/policies.lock").display().to_string();
+    let strip = |file: &str| {
+        forge(file, |_, line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            if line["module"].is_object() {
+                line["module"]["wasm"] = Value::Null;
+            }
+            line.to_string()
+        });
+    };
+    let file = bundle(&folder, "stripped.ndjson", |_| {});
+    let lines = count(&file);
+    strip(&file);
+    // Without a lock there is nothing to take them from.
+    let told = text(&replay(&["--bundle", &file]));
+    assert!(told.contains(&format!("{lines} not replayable")), "{told}");
+    let output = replay(&["--bundle", &file, "--lock", &lock]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = text(&output);
+    assert!(
+        told.contains(&format!("{lines} decisions: {lines} match"))
+            && told.contains(", its bytes from beside the lock"),
+        "{told}"
+    );
+    let output = replay(&["--bundle", &file, "--lock", &lock, "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let module = &found["bundle"]["modules"][0];
+    assert_eq!(
+        (&module["has_bytes"], &module["bytes_from_lock"]),
+        (&false.into(), &true.into())
+    );
+    // What was forged diverges again.
+    let forged = bundle(&folder, "forged.ndjson", |row| {
+        let output = row.output.as_mut().unwrap();
+        *output = output.replacen("\"rule\":\"", "\"rule\":\"x", 1);
+        row.output_digest = Some(Digest::of(output.as_str()).to_string());
+    });
+    strip(&forged);
+    let output = replay(&["--bundle", &forged, "--lock", &lock]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    // A lock alone, without its files.
+    let alone = folder.path().join("policies.lock");
+    std::fs::copy(&lock, &alone).unwrap();
+    let output = replay(&["--bundle", &file, "--lock", &alone.display().to_string()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        says.lines().all(
+            |line| line.contains("stands in the bundle without its bytes")
+                && line.contains("cannot be read")
+        ),
+        "{says}"
+    );
+}
+
+#[test]
+fn who_stops_reading_is_not_told_and_a_full_disk_is() {
+    use std::process::Stdio;
+    let folder = tempfile::tempdir().unwrap();
+    let file = bundle(&folder, "golden.ndjson", |_| {});
+    let module = pinned("gate@1.0.1.wasm").display().to_string();
+    let older = pinned("role-matrix@1.0.0.wasm").display().to_string();
+    let newer = pinned("role-matrix@1.0.1.wasm").display().to_string();
+    let run = |args: &[&str], out: Stdio| {
+        Command::new(env!("CARGO_BIN_EXE_gotong-policy"))
+            .args(args)
+            .stdout(out)
+            .output()
+            .unwrap()
+    };
+    for (args, code) in [
+        (&["inspect", &module][..], 0),
+        (&["replay", "--bundle", &file], 0),
+        (&["prove", &older, &newer], 1),
+        (&["diff", &older, &newer, "--generated", "10"], 1),
+    ] {
+        // A pipe that nobody reads from.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = run(args, writer.into());
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), &*says), (Some(code), ""), "{args:?}");
+        #[cfg(target_os = "linux")]
+        {
+            let full = std::fs::File::options().write(true).open("/dev/full");
+            let output = run(args, full.unwrap().into());
+            let says = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {says}");
+            assert!(
+                says.lines().count() == 1 && says.contains("No space left"),
+                "{args:?}: {says}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_entity_that_nothing_was_decided_about_is_a_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = bundle(&folder, "golden.ndjson", |_| {});
+    for (args, says) in [
+        (
+            ["--entity", "nope"],
+            "no decision is about the entity `nope`",
+        ),
+        (["--decision", "nope"], "there is no decision `nope`"),
+    ] {
+        let output = replay(&[&["--bundle", &file], &args[..]].concat());
+        let found = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{found}");
+        assert!(output.stdout.is_empty() && found.contains(says), "{found}");
+    }
 }
 
 #[test]

@@ -90,7 +90,10 @@ impl Where {
 }
 
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match gotong_policy_tool::parse::<Cli>("gotong") {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) {
         "warn,gotong=info"
     } else {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::engine::{Confirm, disagree};
 use super::{Failed, Prove, Subject, cubes_in_words, seconds};
-use crate::{Outcome, ToolError};
+use crate::{Outcome, ToolError, out, printable};
 
 /// One function of both modules.
 struct Compared {
@@ -16,6 +16,14 @@ struct Compared {
     most_fuel: [u64; 2],
     cubes: [usize; 2],
     sampled: usize,
+}
+
+/// What there is no proof of.
+#[derive(Default)]
+struct Missing {
+    /// Functions that cannot be proved, of modules that are one: the same bytes rule alike.
+    same_bytes: Vec<String>,
+    not_proved: Vec<NotProved>,
 }
 
 /// Why one function could not be compared.
@@ -41,7 +49,8 @@ impl Prove {
             .into());
         }
         let mut confirm = Confirm::new(vec![a, b]);
-        let (mut compared, mut not_proved) = (Vec::new(), Vec::new());
+        let mut compared = Vec::new();
+        let mut missing = Missing::default();
         for function in &a.module.functions {
             // Lists have no end. What a list form says is what the function itself says of each item.
             if a.module.list_form_of(function).is_some() {
@@ -50,8 +59,10 @@ impl Prove {
             match self.function(a, b, &function.name, &mut confirm)? {
                 Ok(one) => compared.push(one),
                 // The same bytes rule alike, whether it can be proved or not.
-                Err(_) if a.checked.digest == b.checked.digest => {}
-                Err(reason) => not_proved.push(NotProved {
+                Err(_) if a.checked.digest == b.checked.digest => {
+                    missing.same_bytes.push(function.name.clone());
+                }
+                Err(reason) => missing.not_proved.push(NotProved {
                     function: function.name.clone(),
                     reason: reason.to_string(),
                 }),
@@ -61,17 +72,15 @@ impl Prove {
             relation.and(one.comparison.relation)
         });
         if self.json {
-            println!(
-                "{:#}",
-                self.to_json((begun, a, b), relation, &compared, &not_proved)
-            );
+            out::json_indented(&self.to_json((begun, a, b), relation, &compared, &missing));
         } else {
-            self.tell((begun, a, b), relation, &compared, &not_proved);
+            self.tell((begun, a, b), relation, &compared, &missing);
         }
         let alike = matches!(
             relation,
             Relation::Equivalent | Relation::EquivalentInEffect
         );
+        let not_proved = missing.not_proved;
         if relation == Relation::Undecided || (alike && !not_proved.is_empty()) {
             let mut reasons: Vec<String> = not_proved.into_iter().map(|one| one.reason).collect();
             if relation == Relation::Undecided {
@@ -134,11 +143,11 @@ impl Prove {
         (begun, a, b): (Instant, &Subject, &Subject),
         relation: Relation,
         compared: &[Compared],
-        not_proved: &[NotProved],
+        missing: &Missing,
     ) {
         for one in compared {
             let comparison = &one.comparison;
-            println!(
+            say!(
                 "{}: {} ({} inputs in {} cubes; at most {} and {} fuel)",
                 comparison.function,
                 comparison.relation.as_str(),
@@ -149,27 +158,35 @@ impl Prove {
             );
             for group in &comparison.groups {
                 let at_most = if group.at_most { "at most " } else { "" };
-                println!(
+                say!(
                     "  {} -> {}: {at_most}{} inputs",
-                    group.from, group.to, group.inputs
+                    printable(&group.from),
+                    printable(&group.to),
+                    group.inputs
                 );
                 for line in cubes_in_words(&one.domain, &group.cubes, self.cubes) {
-                    println!("    {line}");
+                    say!("    {line}");
                 }
-                println!("    for example {}", group.example);
+                say!("    for example {}", printable(&group.example.to_string()));
             }
             if one.sampled > 0 {
-                println!("  {} inputs evaluated in the engine: the same", one.sampled);
+                say!("  {} inputs evaluated in the engine: the same", one.sampled);
             }
         }
-        for one in not_proved {
-            println!("{}", one.reason);
+        for function in &missing.same_bytes {
+            say!(
+                "{function}: the same bytes, so the same rulings; input by input it cannot be proved"
+            );
+        }
+        for one in &missing.not_proved {
+            say!("{}", printable(&one.reason));
         }
         for function in &a.module.functions {
             if let Some(of) = a.module.list_form_of(function) {
-                println!(
+                say!(
                     "{}: {} for a list, and no part of the proof",
-                    function.name, of.name
+                    function.name,
+                    of.name
                 );
             }
         }
@@ -179,19 +196,19 @@ impl Prove {
             .iter()
             .filter(|function| a.module.function(&function.name).is_err())
         {
-            println!("{}: only {} answers it", function.name, b.name());
+            say!("{}: only {} answers it", function.name, b.name());
         }
         let beside = match relation {
             Relation::Stricter | Relation::Looser => "than",
             Relation::Different => "from",
             _ => "to",
         };
-        let part = if not_proved.is_empty() {
+        let part = if missing.not_proved.is_empty() {
             ""
         } else {
             " in what is proved"
         };
-        println!(
+        say!(
             "{} is {} {beside} {}{part} ({})",
             b.name(),
             relation.as_str(),
@@ -205,7 +222,7 @@ impl Prove {
         (begun, a, b): (Instant, &Subject, &Subject),
         relation: Relation,
         compared: &[Compared],
-        not_proved: &[NotProved],
+        missing: &Missing,
     ) -> Value {
         let functions: Vec<Value> = compared
             .iter()
@@ -249,7 +266,8 @@ impl Prove {
                 })
             })
             .collect();
-        let not_proved: Vec<Value> = not_proved
+        let not_proved: Vec<Value> = missing
+            .not_proved
             .iter()
             .map(|one| json!({ "function": one.function, "reason": one.reason }))
             .collect();
@@ -259,6 +277,7 @@ impl Prove {
             "relation": relation.as_str(),
             "functions": functions,
             "not_proved": not_proved,
+            "same_bytes": missing.same_bytes,
             "milliseconds": begun.elapsed().as_millis() as u64,
         })
     }

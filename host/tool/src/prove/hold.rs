@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
+use gotong_engine::input;
 use gotong_prover::{Properties, Rulings, Verdict};
 use serde_json::{Value, json};
 
 use super::engine::{Confirm, disagree};
 use super::{Failed, Prove, Subject, cubes_in_words, seconds};
-use crate::{Outcome, ToolError};
+use crate::{Outcome, ToolError, out, printable};
 
 impl Prove {
     pub(super) fn hold(
@@ -17,7 +18,7 @@ impl Prove {
         subject: &Subject,
         file: &Path,
     ) -> Result<Outcome, ToolError> {
-        let text = std::fs::read_to_string(file).map_err(|source| Failed::Read {
+        let text = input::read_text(file).map_err(|source| Failed::Read {
             file: file.to_owned(),
             source,
         })?;
@@ -67,14 +68,14 @@ impl Prove {
             .filter(|verdict| verdict.violation.is_some())
             .count();
         if self.json {
-            println!("{:#}", self.held_json(begun, subject, &known, &verdicts));
+            out::json_indented(&self.held_json(begun, subject, &known, &verdicts));
         } else {
             self.tell_held(&known, &verdicts);
             let inputs: Vec<String> = known
                 .iter()
                 .map(|rulings| format!("{} of {}", rulings.inputs().short(), rulings.function))
                 .collect();
-            println!(
+            say!(
                 "{}: {} of {} properties hold, over all inputs: {} ({})",
                 subject.name(),
                 verdicts.len() - violated,
@@ -89,27 +90,32 @@ impl Prove {
     fn tell_held(&self, known: &[Rulings], verdicts: &[Verdict]) {
         for verdict in verdicts {
             let Some(violation) = &verdict.violation else {
-                println!(
+                say!(
                     "holds: {} ({} inputs)",
-                    verdict.name,
+                    printable(&verdict.name),
                     verdict.inputs.short()
                 );
                 continue;
             };
-            println!(
+            say!(
                 "VIOLATED: {} ({} of {} inputs)",
-                verdict.name, violation.inputs, verdict.inputs
+                printable(&verdict.name),
+                violation.inputs,
+                verdict.inputs
             );
             if let Some(rulings) = known
                 .iter()
                 .find(|rulings| rulings.function == verdict.function)
             {
                 for line in cubes_in_words(&rulings.domain, &violation.cubes, self.cubes) {
-                    println!("    {line}");
+                    say!("    {line}");
                 }
             }
-            println!("    for example {}", violation.example);
-            println!("    is ruled {}", violation.ruling);
+            say!(
+                "    for example {}",
+                printable(&violation.example.to_string())
+            );
+            say!("    is ruled {}", printable(&violation.ruling.to_string()));
         }
     }
 

@@ -4,15 +4,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use clap::Args;
 use gotong_engine::bundle::RawDecision;
 use gotong_engine::bundle::{self, BundleError, Contents, Decisions, ModuleEntry, Modules};
-use gotong_engine::{Engine, Lock};
+use gotong_engine::{Digest, Engine, Lock, Pin, input, read_pinned};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
-use super::{Options, Source};
-use crate::{Outcome, ToolError, printable};
+use super::{About, Options, Source};
+use crate::{Outcome, ToolError, one_line, printable};
 
 /// Bytes read at once.
 const BUFFER: usize = 1 << 20;
@@ -32,7 +34,8 @@ pub struct ReplayBundle {
 /// Which modules an auditor trusts.
 #[derive(Debug, Args)]
 pub struct Trusted {
-    /// A lock that you trust: every module of the bundle has to be pinned in it
+    /// A lock that you trust: every module of the bundle has to be pinned in it. One that stands in the bundle
+    /// without its bytes is taken from the lock's folder
     #[arg(long, value_name = "FILE", requires = "bundle")]
     lock: Option<PathBuf>,
 }
@@ -41,8 +44,6 @@ pub struct Trusted {
 enum FileError {
     #[error("`{}` cannot be read", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
-    #[error("`{}` is no file", .0.display())]
-    NoFile(PathBuf),
     #[error("bundle `{}`", .0.display())]
     Bundle(PathBuf, #[source] Box<BundleError>),
     #[error("bundle `{}`", .0.display())]
@@ -69,18 +70,22 @@ pub fn replay(file: &Path, trusted: &Trusted, options: &Options) -> Result<Outco
     let lock = trusted.lock.as_deref().map(read_lock).transpose()?;
     let engine = Engine::new()?;
     let question = options.question(&engine)?;
-    let contents = verify(file)?;
+    let mut contents = verify(file)?;
+    let (lent, missing) = match (&trusted.lock, &lock) {
+        (Some(path), Some(lock)) => lend(path, lock, &mut contents),
+        _ => Default::default(),
+    };
     let modules = Modules::load(&engine, &contents)
         .map_err(|error| FileError::Module(file.to_owned(), Box::new(error)))?;
     let strangers: Vec<&ModuleEntry> = contents
         .modules
         .iter()
         .map(|(entry, _)| entry)
-        .filter(|entry| lock.as_ref().is_some_and(|lock| !pins(lock, entry)))
+        .filter(|entry| {
+            lock.as_ref()
+                .is_some_and(|lock| pin_of(lock, entry).is_none())
+        })
         .collect();
-    if !options.json {
-        tell(file, &engine, &contents);
-    }
     let decisions = Decisions::new(open(file)?.0, &contents)
         .map_err(|error| FileError::Bundle(file.to_owned(), Box::new(error)))?;
     let wrong = |error| FileError::Bundle(file.to_owned(), Box::new(error));
@@ -93,24 +98,57 @@ pub fn replay(file: &Path, trusted: &Trusted, options: &Options) -> Result<Outco
             Ok(question.filter.matches(&decision).then_some(decision))
         },
         total: Some(contents.trailer.decisions),
-        about: Some(about(&engine, &contents, lock.is_some(), &strangers)),
+        about: Some(About {
+            text: told(file, &engine, &contents, &lent),
+            json: about(&engine, &contents, lock.is_some(), &strangers, &lent),
+        }),
     };
     let outcome = question.ask(&engine, source)?;
     for stranger in &strangers {
-        let ModuleEntry {
-            name,
-            version,
-            digest,
-            ..
-        } = stranger;
-        let says =
-            format!("module {name}@{version} {digest} of the bundle is not pinned in the lock");
-        eprintln!("{}", printable(&says));
+        complain!(
+            "module {} of the bundle is not pinned in the lock",
+            label(stranger)
+        );
     }
-    Ok(match strangers.is_empty() {
+    for one in &missing {
+        complain!("{}", printable(one));
+    }
+    Ok(match strangers.is_empty() && missing.is_empty() {
         true => outcome,
         false => Outcome::DidNotHold,
     })
+}
+
+/// Gives modules that stand in the bundle without their bytes those that the lock pins. Answers with whom it gave
+/// them, and why it could not to the others: without bytes no decision of theirs can diverge, so that whoever takes
+/// them out of a bundle would have them all pass.
+fn lend(trusted: &Path, lock: &Lock, contents: &mut Contents) -> (Vec<Digest>, Vec<String>) {
+    let (mut lent, mut missing) = (Vec::new(), Vec::new());
+    let folder = match trusted.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let dir = Dir::open_ambient_dir(folder, ambient_authority());
+    for (entry, bytes) in &mut contents.modules {
+        let Some(pin) = pin_of(lock, entry).filter(|_| bytes.is_none()) else {
+            continue;
+        };
+        let read = match &dir {
+            Ok(dir) => read_pinned(dir, pin).map_err(|error| one_line(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        match read {
+            Ok(found) => {
+                *bytes = Some(found);
+                lent.push(entry.digest);
+            }
+            Err(why) => missing.push(format!(
+                "module {} stands in the bundle without its bytes, and beside the lock: {why}",
+                label(entry)
+            )),
+        }
+    }
+    (lent, missing)
 }
 
 /// From its beginning to its end, before anything of it is used.
@@ -124,27 +162,23 @@ fn verify(file: &Path) -> Result<Contents, FileError> {
 /// A file that can be read twice, and how long it is.
 fn open(path: &Path) -> Result<(BufReader<File>, u64), FileError> {
     let failed = |error| FileError::Read(path.to_owned(), error);
-    let about = std::fs::metadata(path).map_err(failed)?;
-    // Before it is opened: opening a pipe waits for its writer.
-    if !about.is_file() {
-        return Err(FileError::NoFile(path.to_owned()));
-    }
-    let file = File::open(path).map_err(failed)?;
-    Ok((BufReader::with_capacity(BUFFER, file), about.len()))
+    let file = input::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    Ok((BufReader::with_capacity(BUFFER, file), length))
 }
 
 fn read_lock(path: &Path) -> Result<Lock, FileError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| FileError::Read(path.to_owned(), error))?;
+    let text = input::read_text(path).map_err(|error| FileError::Read(path.to_owned(), error))?;
     Lock::parse(&text).map_err(|error| FileError::Lock(path.to_owned(), Box::new(error)))
 }
 
-fn pins(lock: &Lock, entry: &ModuleEntry) -> bool {
+fn pin_of<'a>(lock: &'a Lock, entry: &ModuleEntry) -> Option<&'a Pin> {
     lock.pin(&entry.name, &entry.version)
-        .is_some_and(|pin| pin.digest == entry.digest && pin.family == entry.family)
+        .filter(|pin| pin.digest == entry.digest && pin.family == entry.family)
 }
 
-fn tell(file: &Path, engine: &Engine, contents: &Contents) {
+/// What is said of a bundle before its answer.
+fn told(file: &Path, engine: &Engine, contents: &Contents, lent: &[Digest]) -> String {
     let header = &contents.header;
     let at = jiff::Timestamp::from_millisecond(header.created_at_ms)
         .map_or_else(|_| "an impossible time".to_owned(), |at| at.to_string());
@@ -153,30 +187,37 @@ fn tell(file: &Path, engine: &Engine, contents: &Contents) {
     } else {
         "another engine than this program's"
     };
-    let text = format!(
+    let mut text = format!(
         "bundle {}, {}\n  written by {} at {at}, with {same}; asked for: {}\n",
-        file.display(),
+        printable(&file.display().to_string()),
         contents.trailer.digest,
-        header.host,
+        printable(&header.host),
         if header.filter.is_everything() {
             "everything".to_owned()
         } else {
-            json!(header.filter).to_string()
+            printable(&json!(header.filter).to_string())
         },
     );
-    print!("{}", printable(&text));
     for (entry, bytes) in &contents.modules {
-        let gone = if bytes.is_some() {
-            ""
-        } else {
-            ", without its bytes"
+        let gone = match bytes {
+            _ if lent.contains(&entry.digest) => ", its bytes from beside the lock",
+            Some(_) => "",
+            None => ", without its bytes",
         };
-        let text = format!(
-            "  {}@{} {}{gone}\n",
-            entry.name, entry.version, entry.digest
-        );
-        print!("{}", printable(&text));
+        text += &format!("  {}{gone}\n", label(entry));
     }
+    text
+}
+
+/// `name@version digest`
+fn label(entry: &ModuleEntry) -> String {
+    let ModuleEntry {
+        name,
+        version,
+        digest,
+        ..
+    } = entry;
+    printable(&format!("{name}@{version} {digest}"))
 }
 
 fn about(
@@ -184,6 +225,7 @@ fn about(
     contents: &Contents,
     has_lock: bool,
     strangers: &[&ModuleEntry],
+    lent: &[Digest],
 ) -> Value {
     let header = &contents.header;
     let module = |(entry, bytes): &(ModuleEntry, Option<Vec<u8>>)| {
@@ -194,7 +236,8 @@ fn about(
             "digest": entry.digest,
             "abi": entry.abi,
             "mode": entry.mode,
-            "has_bytes": bytes.is_some(),
+            "has_bytes": bytes.is_some() && !lent.contains(&entry.digest),
+            "bytes_from_lock": lent.contains(&entry.digest),
             "pinned": has_lock.then(|| !strangers.contains(&entry)),
         })
     };

@@ -21,7 +21,7 @@ pub use filters::{FilterError, Filters};
 use progress::Progress;
 pub(crate) use told::report as report_text;
 
-use crate::{Outcome, ToolError, given};
+use crate::{Outcome, ToolError, given, out};
 
 /// The arguments of a replay, wherever its decisions come from.
 #[derive(Debug, Args)]
@@ -61,8 +61,17 @@ pub struct Source<'a, M, I, S, R> {
     pub read: R,
     /// How many rows there are, if that is known.
     pub total: Option<u64>,
-    /// What else a JSON answer says of the source, under `bundle`.
-    pub about: Option<Value>,
+    /// What else the answer says of the source.
+    pub about: Option<About>,
+}
+
+/// What an answer says of where its decisions come from.
+#[derive(Debug)]
+pub struct About {
+    /// Lines before the answer.
+    text: String,
+    /// Under `bundle` in a JSON answer.
+    json: Value,
 }
 
 impl<M, I, S, R> std::fmt::Debug for Source<'_, M, I, S, R> {
@@ -94,8 +103,10 @@ enum AskError {
         "no module `{0}` made any of the decisions that were asked for: check the name and the filters"
     )]
     NoDecision(String),
-    #[error("there is no decision `{0}`")]
+    #[error("there is no decision `{0}`, or the other filters leave it out")]
     NoSuchDecision(String),
+    #[error("no decision is about the entity `{0}`, or the other filters leave them out")]
+    NoSuchEntity(String),
 }
 
 impl Options {
@@ -169,10 +180,16 @@ impl Question {
         let Some(candidate) = &self.candidate else {
             let summary = replay_all(modules, engine.fingerprint(), &run, rows, size, read)?;
             progress.end();
-            if let (Some(id), 0) = (&self.filter.decision, summary.tally.total()) {
-                return Err(AskError::NoSuchDecision(id.clone()).into());
+            // What is named and not there is a mistake; that nothing was decided since yesterday is none.
+            if summary.tally.total() == 0 {
+                if let Some(id) = &self.filter.decision {
+                    return Err(AskError::NoSuchDecision(id.clone()).into());
+                }
+                if let Some(id) = &self.filter.entity {
+                    return Err(AskError::NoSuchEntity(id.clone()).into());
+                }
             }
-            self.tell(json!(summary), about, || told::summary(&summary));
+            self.tell(json!(summary), about, || told::summary(&summary))?;
             return Ok(Outcome::of(summary.tally.diverged == 0));
         };
         let report = whatif::compare(candidate, modules, &run, rows, size, read)?;
@@ -188,18 +205,25 @@ impl Question {
         if report.decisions == 0 && report.not_compared.is_empty() {
             return Err(AskError::NoDecision(report.name).into());
         }
-        self.tell(json!(report), about, || told::report(&report));
+        self.tell(json!(report), about, || told::report(&report))?;
         Ok(Outcome::of(report.holds()))
     }
 
-    fn tell(&self, mut found: Value, about: Option<Value>, text: impl Fn() -> String) {
+    fn tell(
+        &self,
+        mut found: Value,
+        about: Option<About>,
+        text: impl Fn() -> String,
+    ) -> Result<(), out::OutError> {
         if self.json {
             if let Some(about) = about {
-                found["bundle"] = about;
+                found["bundle"] = about.json;
             }
-            println!("{found}");
+            out::json(&found);
         } else {
-            print!("{}", crate::printable(&text()));
+            let before = about.map(|about| about.text).unwrap_or_default();
+            out::write(format_args!("{before}{}", text()));
         }
+        out::finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use gotong_engine::whatif::{Group, Kind, Report};
-use gotong_engine::{Summary, Verdict};
+use gotong_engine::{Summary, Verdict, printable};
 
 /// The longest value that is shown in full.
 const LONGEST: usize = 600;
@@ -31,12 +31,15 @@ fn told(text: &mut String, summary: &Summary) -> std::fmt::Result {
     for (module, tally) in &summary.modules {
         writeln!(
             text,
-            "  {module}: {} match, {} diverged, {} not replayable",
-            tally.matching, tally.diverged, tally.not_replayable
+            "  {}: {} match, {} diverged, {} not replayable",
+            printable(module),
+            tally.matching,
+            tally.diverged,
+            tally.not_replayable
         )?;
     }
     for (reason, count) in &summary.reasons {
-        writeln!(text, "  {count} not replayable: {reason}")?;
+        writeln!(text, "  {count} not replayable: {}", printable(reason))?;
     }
     if summary.fuel_not_compared > 0 {
         writeln!(
@@ -49,7 +52,9 @@ fn told(text: &mut String, summary: &Summary) -> std::fmt::Result {
         write!(
             text,
             "  {} {}.{}: ",
-            listed.decision_id, listed.family, listed.function
+            printable(&listed.decision_id),
+            printable(&listed.family),
+            printable(&listed.function)
         )?;
         match &listed.verdict {
             Verdict::Diverged {
@@ -62,7 +67,9 @@ fn told(text: &mut String, summary: &Summary) -> std::fmt::Result {
                 short(recorded),
                 short(replayed)
             )?,
-            Verdict::NotReplayable { reason } => writeln!(text, "not replayable: {reason}")?,
+            Verdict::NotReplayable { reason } => {
+                writeln!(text, "not replayable: {}", printable(reason))?
+            }
             Verdict::Match => writeln!(text, "match")?,
         }
     }
@@ -84,7 +91,10 @@ fn reported(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
         "What if {} {} had decided in the place of {}?\n  {}",
-        candidate.name, candidate.version, report.name, candidate.digest
+        candidate.name,
+        candidate.version,
+        printable(&report.name),
+        candidate.digest
     )?;
     writeln!(
         text,
@@ -92,10 +102,10 @@ fn reported(text: &mut String, report: &Report) -> std::fmt::Result {
         report.decisions, report.same, report.changed
     )?;
     for (module, count) in &report.recorded_by {
-        writeln!(text, "  {count} were made by {module}")?;
+        writeln!(text, "  {count} were made by {}", printable(module))?;
     }
     for (why, count) in &report.not_compared {
-        writeln!(text, "  {count} could not be compared: {why}")?;
+        writeln!(text, "  {count} could not be compared: {}", printable(why))?;
     }
     if report.unsound > 0 {
         writeln!(
@@ -146,7 +156,7 @@ fn reported(text: &mut String, report: &Report) -> std::fmt::Result {
 
 fn group(text: &mut String, report: &Report, group: &Group) -> std::fmt::Result {
     let kind = &group.kind;
-    writeln!(text, "  {:>6}  {}", group.rulings, change(kind))?;
+    writeln!(text, "  {:>6}  {}", group.rulings, printable(&change(kind)))?;
     rule(text, report, "was:  ", kind.from_rule.as_deref(), false)?;
     rule(text, report, "would:", kind.to_rule.as_deref(), true)?;
     let named: Vec<&str> = group
@@ -161,12 +171,13 @@ fn group(text: &mut String, report: &Report, group: &Group) -> std::fmt::Result 
     } else {
         String::new()
     };
-    writeln!(text, "          decisions {}{more}", named.join(", "))?;
+    let named = printable(&named.join(", "));
+    writeln!(text, "          decisions {named}{more}")?;
     if let Some(smallest) = &group.smallest {
         writeln!(
             text,
             "          smallest facts, of {}:",
-            smallest.decision_id
+            printable(&smallest.decision_id)
         )?;
         three(
             text,
@@ -221,8 +232,9 @@ fn rule(
         true => texts.candidate.as_deref(),
         false => texts.recorded.as_deref(),
     });
+    let id = printable(id);
     match says {
-        Some(says) => writeln!(text, "          {label} rule `{id}`: {says}"),
+        Some(says) => writeln!(text, "          {label} rule `{id}`: {}", printable(says)),
         None => writeln!(text, "          {label} rule `{id}`"),
     }
 }
@@ -245,8 +257,9 @@ fn three(
 
 fn short(value: &str) -> String {
     if value.chars().count() <= LONGEST {
-        return value.to_owned();
+        return printable(value);
     }
     let begins: String = value.chars().take(LONGEST).collect();
+    let begins = printable(&begins);
     format!("{begins}… ({} bytes)", value.len())
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::StoreError;
+use crate::jobs::{JobState, Lease};
 use crate::key::Key;
 
 /// Everything one command causes. [`Store::commit`](crate::Store::commit) applies it whole or not at all.
@@ -155,16 +156,46 @@ pub struct StoredResponse {
 pub enum JobChange {
     /// Sets a timer. One with this id, whatever became of it, stays as it is.
     Schedule(Job),
-    /// The timer's work is done by this very commit.
+    /// The timer's work is done by this very commit, which fails as [`CommitError::LeaseLost`] unless the
+    /// work is still under this lease.
+    ///
+    /// [`CommitError::LeaseLost`]: crate::CommitError::LeaseLost
     Finish {
-        /// Which.
-        job_id: String,
+        /// The lease it was worked on under.
+        lease: Lease,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
     },
-    /// The timer is no longer wanted.
+    /// The timer is no longer wanted. One that is over stays as it is.
     Cancel {
         /// Which.
         job_id: String,
+        /// When, in milliseconds since 1970.
+        at_ms: i64,
     },
+    /// A person's word on a job, which fails as [`CommitError::JobMoved`] when the job is no longer as that
+    /// person's command saw it.
+    ///
+    /// [`CommitError::JobMoved`]: crate::CommitError::JobMoved
+    Move {
+        /// Which.
+        job_id: String,
+        /// The state it was seen in: waiting or dead.
+        from: JobState,
+        /// The number of the last lease it was seen under.
+        token: Option<u64>,
+        /// What becomes of it.
+        to: Moved,
+    },
+}
+
+/// What a person can make of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// It runs at this time, in milliseconds since 1970, with all its attempts before it again.
+    Retried(i64),
+    /// It was called off at this time, in milliseconds since 1970.
+    Cancelled(i64),
 }
 
 /// A timer: work that becomes due.
@@ -180,4 +211,6 @@ pub struct Job {
     pub due_at_ms: i64,
     /// What the worker needs to know.
     pub payload: Value,
+    /// Ties it to the request that sets it.
+    pub correlation_id: Option<String>,
 }

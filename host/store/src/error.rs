@@ -106,6 +106,19 @@ pub enum CommitError {
     /// Another transaction got in the way: the same work may be tried again.
     #[error("the commit met a conflicting one")]
     Conflict,
+    /// The work was done under a lease of this job that has run out, or the job is over: it is someone
+    /// else's now, or nobody's.
+    #[error("the lease of job `{job_id}` was lost")]
+    LeaseLost {
+        /// The job.
+        job_id: String,
+    },
+    /// A job is no longer as the command saw it: load it again and decide again.
+    #[error("job `{job_id}` has moved on")]
+    JobMoved {
+        /// The job.
+        job_id: String,
+    },
     /// A response is already stored under this scope and request id.
     #[error("this request has been answered before")]
     Duplicate,
@@ -129,17 +142,26 @@ pub enum CommitError {
 impl CommitError {
     /// Whether running the command again from its facts may succeed.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, CommitError::Stale { .. } | CommitError::Conflict)
+        matches!(
+            self,
+            CommitError::Stale { .. } | CommitError::Conflict | CommitError::JobMoved { .. }
+        )
     }
 }
 
 /// What THROW statements of this crate begin with; the rest names the stream.
 pub(crate) const STALE: &str = "gotong stale stream: ";
+/// The rest names the job.
+pub(crate) const LEASE_LOST: &str = "gotong lost lease: ";
+/// The rest names the job.
+pub(crate) const JOB_MOVED: &str = "gotong moved job: ";
 
 /// The failure of a whole query, whichever statement reported it.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Stale { stream: String },
+    LeaseLost { job_id: String },
+    JobMoved { job_id: String },
     Conflict(EngineError),
     Exists { record: String },
     Unique { index: String },
@@ -177,6 +199,14 @@ impl Failure {
             return Some(Failure::Stale {
                 stream: stream.to_owned(),
             });
+        }
+        if let Some((_, job_id)) = reason.split_once(LEASE_LOST) {
+            let job_id = job_id.to_owned();
+            return Some(Failure::LeaseLost { job_id });
+        }
+        if let Some((_, job_id)) = reason.split_once(JOB_MOVED) {
+            let job_id = job_id.to_owned();
+            return Some(Failure::JobMoved { job_id });
         }
         if let Some(record) = between(reason, "Database record `", "` already exists") {
             return Some(Failure::Exists {
@@ -216,6 +246,12 @@ impl From<Failure> for StoreError {
             Failure::Stale { stream } => {
                 StoreError::Query(EngineError::new(format!("{STALE}{stream}")))
             }
+            Failure::LeaseLost { job_id } => {
+                StoreError::Query(EngineError::new(format!("{LEASE_LOST}{job_id}")))
+            }
+            Failure::JobMoved { job_id } => {
+                StoreError::Query(EngineError::new(format!("{JOB_MOVED}{job_id}")))
+            }
             Failure::Exists { record } => StoreError::Query(EngineError::new(format!(
                 "record `{record}` already exists"
             ))),
@@ -230,6 +266,8 @@ impl From<Failure> for CommitError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Stale { stream } => CommitError::Stale { stream },
+            Failure::LeaseLost { job_id } => CommitError::LeaseLost { job_id },
+            Failure::JobMoved { job_id } => CommitError::JobMoved { job_id },
             Failure::Conflict(_) => CommitError::Conflict,
             Failure::Exists { record } if record.starts_with("idempotency:") => {
                 CommitError::Duplicate

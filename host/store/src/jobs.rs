@@ -2,7 +2,9 @@
 //! what is here is bookkeeping between commits: which job is due, who works on it, what went wrong.
 //!
 //! `job_due:[wake_at_ms, job_id]` orders the waiting jobs. Claiming one moves it to the end of its
-//! lease, so that a job whose worker died becomes due again without anyone noticing the death.
+//! lease, so that a job whose worker died becomes due again without anyone noticing the death. Each
+//! lease has a higher number than the one before: a commit that finishes a job names the lease it was
+//! worked on under, and fails when that is no longer the job's.
 //!
 //! [`Commit`]: crate::Commit
 
@@ -14,7 +16,7 @@ use crate::error::{Failure, StoreError};
 use crate::key::{Key, KeyRange};
 use crate::read::Rows;
 use crate::store::Store;
-use crate::value::{int, text};
+use crate::value::{int, object, seq, text};
 
 /// The queue, seen from a store.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +55,7 @@ pub struct JobRow {
     pub payload: Value,
     /// What became of it.
     pub state: JobState,
-    /// How often it was claimed.
+    /// How often it was claimed since it was set, or set going again by a person.
     pub attempts: u32,
     /// Who works on it.
     #[serde(default)]
@@ -61,9 +63,38 @@ pub struct JobRow {
     /// Until when nobody else may, in milliseconds since 1970.
     #[serde(default)]
     pub lease_until_ms: Option<i64>,
+    /// The number of its last lease.
+    #[serde(default)]
+    pub lease_token: Option<u64>,
     /// What went wrong last.
     #[serde(default)]
     pub last_error: Option<String>,
+    /// Ties it to the request that set it.
+    #[serde(default)]
+    pub correlation_id: Option<String>,
+    /// When it was done, called off or given up, in milliseconds since 1970.
+    #[serde(default)]
+    pub ended_at_ms: Option<i64>,
+}
+
+/// The right to work on a job, as long as nobody else has claimed it since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The job.
+    pub job_id: String,
+    /// Who works on it.
+    pub owner: String,
+    /// Higher than that of every lease before it.
+    pub token: u64,
+}
+
+/// A place in the order in which jobs wake.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Due {
+    /// When it may run next, in milliseconds since 1970.
+    pub wake_at_ms: i64,
+    /// The job.
+    pub job_id: String,
 }
 
 /// What to do with a job that failed.
@@ -71,15 +102,31 @@ pub struct JobRow {
 pub enum AfterFailure {
     /// Try again at this time, in milliseconds since 1970.
     RetryAt(i64),
-    /// Give up.
-    Dead,
+    /// The same, and it counts as no attempt: this worker is not the one for it.
+    PutOff(i64),
+    /// Give up, at this time.
+    Dead(i64),
 }
 
-#[derive(Deserialize)]
-struct DueRow {
-    job_id: String,
-    wake_at_ms: i64,
+/// How the queue stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QueueDepth {
+    /// Jobs that wait or are worked on.
+    pub waiting: u64,
+    /// Those of them that may run now.
+    pub due: u64,
+    /// Jobs that were given up.
+    pub dead: u64,
+    /// For how long the first of those that may run now has been allowed to, in milliseconds; 0 for none.
+    pub lag_ms: i64,
+    /// How long ago the oldest job that is not done was meant to run, in milliseconds; 0 for none. Looked
+    /// for among the first 256 that wake within a minute, where those that failed or are worked on stand.
+    pub age_ms: i64,
 }
+
+/// Within how long a job that failed or is worked on wakes again.
+const SOON_MS: i64 = 60_000;
+const OLDEST_AMONG: usize = 256;
 
 // The commit in between two claims makes the second see a later `wake_at_ms` or conflict on the row.
 const CLAIM: &str = "
@@ -88,23 +135,49 @@ const CLAIM: &str = "
         DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
         INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until } RETURN NONE;
         UPDATE $job SET wake_at_ms = $until, lease_owner = $owner, lease_until_ms = $until,
-            attempts = attempts + 1 RETURN NONE;
+            lease_token = (lease_token ?? 0) + 1, attempts = attempts + 1 RETURN NONE;
+        SELECT * FROM ONLY $job
+    } ELSE { false };
+    COMMIT;";
+
+const RENEW: &str = "
+    BEGIN;
+    IF $job.state = 'pending' AND $job.lease_owner = $owner AND $job.lease_token = $number {
+        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
+        INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until } RETURN NONE;
+        UPDATE $job SET wake_at_ms = $until, lease_until_ms = $until RETURN NONE;
         true
     } ELSE { false };
     COMMIT;";
 
-const RELEASE: &str = "
+const RETRY: &str = "
     BEGIN;
-    IF $job.state = 'pending' AND $job.lease_owner = $owner {
+    IF $job.state = 'pending' AND $job.lease_owner = $owner AND $job.lease_token = $number {
         DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
-        IF $wake != NONE {
-            INSERT { id: type::record('job_due', [$wake, $job_id]), job_id: $job_id, wake_at_ms: $wake } RETURN NONE;
-        };
-        UPDATE $job SET state = $state, wake_at_ms = $wake ?? wake_at_ms, lease_owner = NONE,
+        INSERT { id: type::record('job_due', [$wake, $job_id]), job_id: $job_id, wake_at_ms: $wake } RETURN NONE;
+        UPDATE $job SET wake_at_ms = $wake, attempts = attempts - $uncounted, lease_owner = NONE,
             lease_until_ms = NONE, last_error = $error RETURN NONE;
         true
     } ELSE { false };
     COMMIT;";
+
+const GIVE_UP: &str = "
+    BEGIN;
+    IF $job.state = 'pending' AND $job.lease_owner = $owner AND $job.lease_token = $number {
+        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
+        INSERT { id: type::record('job_dead', $job_id), job_id: $job_id, at_ms: $at } RETURN NONE;
+        UPDATE $job SET state = 'dead', ended_at_ms = $at, lease_owner = NONE, lease_until_ms = NONE,
+            last_error = $error RETURN NONE;
+        true
+    } ELSE { false };
+    COMMIT;";
+
+const DEPTH: &str = "
+    SELECT count() FROM job_due GROUP ALL;
+    SELECT count() FROM $due GROUP ALL;
+    SELECT count() FROM job_dead GROUP ALL;
+    SELECT * FROM $due LIMIT 1;
+    SELECT VALUE due_at_ms FROM (SELECT VALUE type::record('job', job_id) FROM $soon LIMIT $among);";
 
 impl Store {
     /// The queue of timers.
@@ -113,21 +186,90 @@ impl Store {
     }
 }
 
+impl JobRow {
+    /// The lease it is worked on under, if it is.
+    pub fn lease(&self) -> Option<Lease> {
+        Some(Lease {
+            job_id: self.job_id.clone(),
+            owner: self.lease_owner.clone()?,
+            token: self.lease_token?,
+        })
+    }
+}
+
 impl Jobs<'_> {
-    /// The jobs that may run now, earliest first; among them those whose lease ran out.
+    /// The jobs that wake up to a time, earliest first, behind a place in that order. Up to now these are
+    /// the jobs that may run, among them those whose lease ran out.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn due(&self, now_ms: i64, limit: usize) -> Result<Vec<JobRow>, StoreError> {
-        let due: Vec<DueRow> = self
-            .store
-            .scan(&KeyRange::table("job_due").through(now_ms).limit(limit))
-            .await?;
-        let keys: Vec<Key> = due
-            .into_iter()
-            .map(|row| Key::new("job", row.job_id))
-            .collect();
+    pub async fn waking(
+        &self,
+        through_ms: i64,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<Due>, StoreError> {
+        let range = KeyRange::table("job_due").through(through_ms).limit(limit);
+        self.store.scan(&behind(range, after)).await
+    }
+
+    /// Jobs in the order of their waking, behind a place in it: those that wait or are worked on.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn pending(
+        &self,
+        after: Option<&Due>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let range = KeyRange::table("job_due").limit(limit);
+        let places: Vec<Due> = self.store.scan(&behind(range, after)).await?;
+        self.rows(places.into_iter().map(|due| due.job_id)).await
+    }
+
+    /// Jobs that were given up, behind an id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn dead(&self, after: Option<&str>, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+        let range = KeyRange::plain("job_dead").limit(limit);
+        let dead: Vec<DeadRow> = match after {
+            Some(job_id) => self.store.scan(&range.after(job_id)).await?,
+            None => self.store.scan(&range).await?,
+        };
+        self.rows(dead.into_iter().map(|row| row.job_id)).await
+    }
+
+    /// Jobs of any state, or of one, by id, behind an id.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn all(
+        &self,
+        state: Option<JobState>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let range = KeyRange::plain("job");
+        let range = match after {
+            Some(job_id) => range.after(job_id),
+            None => range,
+        };
+        self.store
+            .read("SELECT * FROM $range WHERE $state = NULL OR state = $state LIMIT $limit")
+            .bind_range("range", &range)
+            .bind("state", state)
+            .bind("limit", limit)
+            .await?
+            .take(0)
+    }
+
+    async fn rows(&self, ids: impl Iterator<Item = String>) -> Result<Vec<JobRow>, StoreError> {
+        let keys: Vec<Key> = ids.map(|job_id| Key::new("job", job_id)).collect();
         if keys.is_empty() {
             Ok(Vec::new())
         } else {
@@ -135,7 +277,8 @@ impl Jobs<'_> {
         }
     }
 
-    /// Takes a job for `lease_ms`. False when it is not due, done, or someone else was quicker.
+    /// Takes a job for `lease_ms`: the job under its new lease. None when it is not due, is done, or
+    /// someone else was quicker.
     ///
     /// # Errors
     ///
@@ -146,41 +289,55 @@ impl Jobs<'_> {
         owner: &str,
         now_ms: i64,
         lease_ms: i64,
-    ) -> Result<bool, StoreError> {
-        let until = now_ms.saturating_add(lease_ms);
+    ) -> Result<Option<JobRow>, StoreError> {
         let variables = [
             ("now", int(now_ms)),
-            ("until", int(until)),
+            ("until", int(now_ms.saturating_add(lease_ms))),
             ("owner", text(owner)),
         ];
-        self.settle(CLAIM, job_id, crate::value::object(variables))
-            .await
+        match self.run(CLAIM, job_id, object(variables)).await {
+            Ok(rows) => rows.any_row(),
+            // Someone else moved it at the same time.
+            Err(Failure::Conflict(_)) => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
-    /// Gives a claimed job back. False when the lease has gone to someone else meanwhile.
+    /// Holds on to a job until a later time. False when the lease has gone to someone else, or the job is
+    /// over.
     ///
     /// # Errors
     ///
-    /// When the store fails.
+    /// [`StoreError::Busy`] when someone moved the job at the same time: ask again. Otherwise when the store
+    /// fails.
+    pub async fn renew(&self, lease: &Lease, until_ms: i64) -> Result<bool, StoreError> {
+        let variables = [("until", int(until_ms))];
+        self.under(lease, RENEW, object(variables)).await
+    }
+
+    /// Gives a claimed job back. False when the lease has gone to someone else meanwhile, or the job is
+    /// over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jobs::renew`].
     pub async fn release_failed(
         &self,
-        job_id: &str,
-        owner: &str,
+        lease: &Lease,
         error: &str,
         then: AfterFailure,
     ) -> Result<bool, StoreError> {
-        let (state, wake) = match then {
-            AfterFailure::RetryAt(at_ms) => ("pending", int(at_ms)),
-            AfterFailure::Dead => ("dead", surrealdb::types::Value::None),
+        let (query, name, at_ms, uncounted) = match then {
+            AfterFailure::RetryAt(at_ms) => (RETRY, "wake", at_ms, 0),
+            AfterFailure::PutOff(at_ms) => (RETRY, "wake", at_ms, 1),
+            AfterFailure::Dead(at_ms) => (GIVE_UP, "at", at_ms, 0),
         };
         let variables = [
-            ("owner", text(owner)),
             ("error", text(error)),
-            ("state", text(state)),
-            ("wake", wake),
+            ("uncounted", int(uncounted)),
+            (name, int(at_ms)),
         ];
-        self.settle(RELEASE, job_id, crate::value::object(variables))
-            .await
+        self.under(lease, query, object(variables)).await
     }
 
     /// When the next job may run, in milliseconds since 1970; a lease counts by its end.
@@ -189,7 +346,7 @@ impl Jobs<'_> {
     ///
     /// When the store fails.
     pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
-        let first: Vec<DueRow> = self
+        let first: Vec<Due> = self
             .store
             .scan(&KeyRange::table("job_due").limit(1))
             .await?;
@@ -205,20 +362,71 @@ impl Jobs<'_> {
         self.store.get(&Key::new("job", job_id)).await
     }
 
-    /// Runs a conditional move of one job. A conflict means that someone else moved it.
-    async fn settle(
+    /// How the queue stands. It counts keys and reads 256 rows at most.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn depth(&self, now_ms: i64) -> Result<QueueDepth, StoreError> {
+        #[derive(Deserialize)]
+        struct Counted {
+            count: u64,
+        }
+        let waking = KeyRange::table("job_due");
+        let mut rows = self
+            .store
+            .read(DEPTH)
+            .bind_range("due", &waking.clone().through(now_ms))
+            .bind_range("soon", &waking.through(now_ms.saturating_add(SOON_MS)))
+            .bind("among", OLDEST_AMONG)
+            .await?;
+        let mut count = |statement| -> Result<u64, StoreError> {
+            let counted: Option<Counted> = rows.first(statement)?;
+            Ok(counted.map_or(0, |counted| counted.count))
+        };
+        let (waiting, due, dead) = (count(0)?, count(1)?, count(2)?);
+        let first: Option<Due> = rows.first(3)?;
+        let meant: Vec<i64> = rows.take(4)?;
+        let since = |then: Option<i64>| then.map_or(0, |then| (now_ms - then).max(0));
+        Ok(QueueDepth {
+            waiting,
+            due,
+            dead,
+            lag_ms: since(first.map(|due| due.wake_at_ms)),
+            age_ms: since(meant.into_iter().min()),
+        })
+    }
+
+    /// Moves a job that is held under a lease. False when it no longer is.
+    async fn under(
         &self,
+        lease: &Lease,
         query: &str,
-        job_id: &str,
-        variables: Object,
+        mut variables: Object,
     ) -> Result<bool, StoreError> {
+        variables.insert("owner".to_owned(), text(&lease.owner));
+        variables.insert("number".to_owned(), seq(lease.token));
+        let done = self.run(query, &lease.job_id, variables).await?;
+        Ok(done.any_true())
+    }
+
+    /// Runs a conditional move of one job.
+    async fn run(&self, query: &str, job_id: &str, variables: Object) -> Result<Rows, Failure> {
         let mut variables = Variables::from(variables);
         variables.insert("job", Key::new("job", job_id).to_value());
         variables.insert("job_id", text(job_id));
-        match self.store.write(query, variables).await {
-            Ok(response) => Ok(Rows::new(response).any_true()),
-            Err(Failure::Conflict(_)) => Ok(false),
-            Err(failure) => Err(failure.into()),
-        }
+        self.store.write(query, variables).await.map(Rows::new)
+    }
+}
+
+#[derive(Deserialize)]
+struct DeadRow {
+    job_id: String,
+}
+
+fn behind(range: KeyRange, after: Option<&Due>) -> KeyRange {
+    match after {
+        Some(due) => range.after((due.wake_at_ms, &due.job_id)),
+        None => range,
     }
 }

@@ -28,10 +28,10 @@ mod target;
 mod transaction;
 mod value;
 
-pub use commit::{Commit, EventRow, Job, JobChange, PrivateRow, RowChange, StoredResponse};
+pub use commit::{Commit, EventRow, Job, JobChange, Moved, PrivateRow, RowChange, StoredResponse};
 pub use decisions::DecisionQuery;
 pub use error::{CommitError, EngineError, StoreError};
-pub use jobs::{AfterFailure, JobRow, JobState, Jobs};
+pub use jobs::{AfterFailure, Due, JobRow, JobState, Jobs, Lease, QueueDepth};
 pub use key::{IntoParts, Key, KeyRange, Part};
 pub use ledger::{Counts, Head};
 pub use migrations::{Migration, MigrationError, MigrationReport, Migrations};

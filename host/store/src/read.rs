@@ -140,6 +140,16 @@ impl Rows {
             .any(|(_, result)| matches!(result, Ok(Value::Bool(true))))
     }
 
+    /// The one row among the results of a conditional write, if it took place.
+    pub(crate) fn any_row<T: DeserializeOwned>(self) -> Result<Option<T>, StoreError> {
+        let mut results = self.response.results.into_values();
+        let row = results.find_map(|(_, result)| match result {
+            Ok(row @ Value::Object(_)) => Some(row),
+            _ => None,
+        });
+        row.map(decode).transpose()
+    }
+
     fn value(&mut self, index: usize) -> Result<Value, StoreError> {
         match self.response.results.swap_remove(&index) {
             Some((_, Ok(value))) => Ok(value),

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use surrealdb::types::{Object, Value, Variables};
 
-use crate::commit::{Commit, EventRow, JobChange, RowChange};
-use crate::error::{CommitError, STALE, StoreError};
+use crate::commit::{Commit, EventRow, Job, JobChange, Moved, RowChange};
+use crate::error::{CommitError, JOB_MOVED, LEASE_LOST, STALE, StoreError};
 use crate::key::Key;
 use crate::ledger::stored_decision;
 use crate::store::Store;
@@ -180,67 +180,123 @@ impl Transaction {
 
     fn jobs(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let (mut scheduled, mut ended) = (Vec::new(), Vec::new());
+        let (mut finished, mut moved) = (Vec::new(), Vec::new());
         for change in &commit.jobs {
             match change {
-                JobChange::Schedule(job) => {
-                    let row = object([
-                        ("job_id", text(&job.job_id)),
-                        ("kind", text(&job.kind)),
-                        ("stream", text(&job.stream)),
-                        ("due_at_ms", int(job.due_at_ms)),
-                        ("wake_at_ms", int(job.due_at_ms)),
-                        ("payload", json(&job.payload)),
-                        ("state", text("pending")),
-                        ("attempts", int(0)),
-                    ]);
-                    let due = object([
-                        ("job_id", text(&job.job_id)),
-                        ("wake_at_ms", int(job.due_at_ms)),
-                    ]);
-                    let due =
-                        object_with_id(&Key::parts("job_due", (job.due_at_ms, &job.job_id)), due);
-                    let id = Key::new("job", &job.job_id);
-                    let both = [
-                        ("id", id.to_value()),
-                        ("job", object_with_id(&id, row)),
-                        ("due", due),
-                    ];
-                    scheduled.push(Value::Object(object(both)));
+                JobChange::Schedule(job) => scheduled.push(scheduling(job)),
+                JobChange::Finish { lease, at_ms } => finished.push(of_job(
+                    &lease.job_id,
+                    [
+                        ("at", int(*at_ms)),
+                        ("owner", text(&lease.owner)),
+                        ("token", seq(lease.token)),
+                    ],
+                )),
+                JobChange::Cancel { job_id, at_ms } => {
+                    ended.push(of_job(job_id, [("at", int(*at_ms))]));
                 }
-                JobChange::Finish { job_id } => ended.push(job_end(job_id, "done")),
-                JobChange::Cancel { job_id } => ended.push(job_end(job_id, "cancelled")),
+                JobChange::Move {
+                    job_id,
+                    from,
+                    token,
+                    to,
+                } => {
+                    let (word, at_ms) = match to {
+                        Moved::Retried(at_ms) => ("retried", at_ms),
+                        Moved::Cancelled(at_ms) => ("cancelled", at_ms),
+                    };
+                    moved.push(of_job(
+                        job_id,
+                        [
+                            ("from", encode(from)?),
+                            ("token", token.map_or(Value::None, seq)),
+                            ("to", text(word)),
+                            ("at", int(*at_ms)),
+                        ],
+                    ));
+                }
             }
         }
-        self.over(
-            "scheduled",
-            scheduled,
-            "FOR $j IN $scheduled { IF $j.id.state = NONE { INSERT [$j.job, $j.due] RETURN NONE } };",
-        );
-        self.over(
-            "ended",
-            ended,
-            "FOR $j IN $ended { IF $j.id.state = 'pending' { \
-                DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE; \
-                UPDATE $j.id SET state = $j.state, lease_owner = NONE, lease_until_ms = NONE RETURN NONE \
-            } };",
-        );
+        self.over("scheduled", scheduled, SCHEDULE);
+        self.over("ended", ended, CANCEL);
+        let finish = FINISH.replace("{LEASE_LOST}", LEASE_LOST);
+        self.over("finished", finished, &finish);
+        self.over("moved_jobs", moved, &MOVE.replace("{JOB_MOVED}", JOB_MOVED));
         Ok(())
     }
+}
+
+const SCHEDULE: &str =
+    "FOR $j IN $scheduled { IF $j.id.state = NONE { INSERT [$j.job, $j.due] RETURN NONE } };";
+
+const CANCEL: &str = "
+    FOR $j IN $ended { IF $j.id.state = 'pending' {
+        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;
+        UPDATE $j.id SET state = 'cancelled', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE RETURN NONE
+    } };";
+
+const FINISH: &str = "
+    FOR $j IN $finished {
+        IF $j.id.state != 'pending' OR $j.id.lease_owner != $j.owner OR $j.id.lease_token != $j.token {
+            THROW '{LEASE_LOST}' + $j.job_id
+        };
+        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;
+        UPDATE $j.id SET state = 'done', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE RETURN NONE
+    };";
+
+const MOVE: &str = "
+    FOR $j IN $moved_jobs {
+        IF $j.id.state != $j.from OR $j.id.lease_token != $j.token { THROW '{JOB_MOVED}' + $j.job_id };
+        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;
+        DELETE type::record('job_dead', $j.job_id) RETURN NONE;
+        IF $j.to = 'retried' {
+            INSERT { id: type::record('job_due', [$j.at, $j.job_id]), job_id: $j.job_id, wake_at_ms: $j.at } RETURN NONE;
+            UPDATE $j.id SET state = 'pending', attempts = 0, wake_at_ms = $j.at, ended_at_ms = NONE,
+                lease_owner = NONE, lease_until_ms = NONE RETURN NONE
+        } ELSE {
+            UPDATE $j.id SET state = 'cancelled', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE RETURN NONE
+        }
+    };";
+
+fn scheduling(job: &Job) -> Value {
+    let mut row = object([
+        ("job_id", text(&job.job_id)),
+        ("kind", text(&job.kind)),
+        ("stream", text(&job.stream)),
+        ("due_at_ms", int(job.due_at_ms)),
+        ("wake_at_ms", int(job.due_at_ms)),
+        ("payload", json(&job.payload)),
+        ("state", text("pending")),
+        ("attempts", int(0)),
+    ]);
+    if let Some(id) = &job.correlation_id {
+        row.insert("correlation_id".to_owned(), text(id));
+    }
+    let due = object([
+        ("job_id", text(&job.job_id)),
+        ("wake_at_ms", int(job.due_at_ms)),
+    ]);
+    let due = object_with_id(&Key::parts("job_due", (job.due_at_ms, &job.job_id)), due);
+    let id = Key::new("job", &job.job_id);
+    let both = [
+        ("id", id.to_value()),
+        ("job", object_with_id(&id, row)),
+        ("due", due),
+    ];
+    Value::Object(object(both))
+}
+
+fn of_job<const N: usize>(job_id: &str, fields: [(&str, Value); N]) -> Value {
+    let mut job = object(fields);
+    job.insert("id".to_owned(), Key::new("job", job_id).to_value());
+    job.insert("job_id".to_owned(), text(job_id));
+    Value::Object(job)
 }
 
 fn keyed(key: &Key, row: Object) -> Value {
     Value::Object(object([
         ("id", key.to_value()),
         ("row", Value::Object(row)),
-    ]))
-}
-
-fn job_end(job_id: &str, state: &str) -> Value {
-    let id = Key::new("job", job_id).to_value();
-    Value::Object(object([
-        ("id", id),
-        ("job_id", text(job_id)),
-        ("state", text(state)),
     ]))
 }
 

@@ -5,7 +5,10 @@
 mod common;
 
 use common::{append, engines};
-use gotong_store::{AfterFailure, Commit, Job, JobChange, JobState, Store};
+use gotong_store::{
+    AfterFailure, Commit, CommitError, Due, Job, JobChange, JobState, Lease, Moved, QueueDepth,
+    Store,
+};
 use serde_json::json;
 
 fn job(job_id: &str, due_at_ms: i64) -> Job {
@@ -15,6 +18,7 @@ fn job(job_id: &str, due_at_ms: i64) -> Job {
         stream: "entity:a".to_owned(),
         due_at_ms,
         payload: json!({"transition_id": "t", "nested": {"list": [1, {"two": null}]}}),
+        correlation_id: Some("the-request".to_owned()),
     }
 }
 
@@ -29,14 +33,31 @@ async fn change(store: &Store, jobs: Vec<JobChange>) {
 }
 
 async fn due(store: &Store, now_ms: i64) -> Vec<String> {
+    let due = store.jobs().waking(now_ms, None, 10).await.unwrap();
+    due.into_iter().map(|due| due.job_id).collect()
+}
+
+/// Takes a job for 100 ms.
+async fn claim(store: &Store, job_id: &str, owner: &str, now_ms: i64) -> Option<Lease> {
+    let claimed = store.jobs().claim(job_id, owner, now_ms, 100).await;
+    claimed.unwrap().map(|job| job.lease().unwrap())
+}
+
+fn finish(lease: &Lease) -> JobChange {
+    JobChange::Finish {
+        lease: lease.clone(),
+        at_ms: 77,
+    }
+}
+
+async fn commit(store: &Store, change: JobChange) -> Result<(), CommitError> {
+    let jobs = vec![change];
     store
-        .jobs()
-        .due(now_ms, 10)
+        .commit(&Commit {
+            jobs,
+            ..Commit::default()
+        })
         .await
-        .unwrap()
-        .into_iter()
-        .map(|job| job.job_id)
-        .collect()
 }
 
 #[tokio::test]
@@ -60,6 +81,7 @@ async fn jobs_become_due_in_order_and_not_before() {
             (row.payload, row.state, row.attempts),
             (job("x", 0).payload, JobState::Pending, 0)
         );
+        assert_eq!(row.correlation_id.as_deref(), Some("the-request"));
     }
 }
 
@@ -70,19 +92,16 @@ async fn scheduling_again_changes_nothing_even_when_it_is_over() {
         change(store, vec![JobChange::Schedule(job("j", 10))]).await;
         change(store, vec![JobChange::Schedule(job("j", 99))]).await;
         assert_eq!(store.jobs().next_due().await.unwrap(), Some(10));
+        let lease = claim(store, "j", "w", 10).await.unwrap();
         let finish = Commit {
-            jobs: vec![JobChange::Finish {
-                job_id: "j".to_owned(),
-            }],
+            jobs: vec![finish(&lease)],
             ..append("entity:a", 0)
         };
         store.commit(&finish).await.unwrap();
         change(store, vec![JobChange::Schedule(job("j", 50))]).await;
         assert_eq!(store.jobs().next_due().await.unwrap(), None);
-        assert_eq!(
-            store.jobs().get("j").await.unwrap().unwrap().state,
-            JobState::Done
-        );
+        let row = store.jobs().get("j").await.unwrap().unwrap();
+        assert_eq!((row.state, row.ended_at_ms), (JobState::Done, Some(77)));
         assert_eq!(store.counts().await.unwrap().jobs_waiting, 0);
     }
 }
@@ -92,24 +111,21 @@ async fn a_lease_keeps_others_away_until_it_ends() {
     for engine in engines().await {
         let store = &engine.store;
         change(store, vec![JobChange::Schedule(job("j", 10))]).await;
+        assert_eq!(claim(store, "j", "early", 9).await, None);
+        assert_eq!(claim(store, "unknown", "anyone", 9).await, None);
+        let first = claim(store, "j", "first", 10).await.unwrap();
+        assert_eq!(claim(store, "j", "second", 11).await, None);
         let jobs = store.jobs();
-        assert!(!jobs.claim("j", "early", 9, 100).await.unwrap());
-        assert!(!jobs.claim("unknown", "anyone", 9, 100).await.unwrap());
-        assert!(jobs.claim("j", "first", 10, 100).await.unwrap());
-        assert!(!jobs.claim("j", "second", 11, 100).await.unwrap());
         assert_eq!(
             (due(store, 109).await, jobs.next_due().await.unwrap()),
             (vec![], Some(110))
         );
         // The first worker died without a word.
         assert_eq!(due(store, 110).await, ["j"]);
-        assert!(jobs.claim("j", "second", 110, 100).await.unwrap());
-        assert!(
-            !jobs
-                .release_failed("j", "first", "late", AfterFailure::Dead)
-                .await
-                .unwrap()
-        );
+        let second = claim(store, "j", "second", 110).await.unwrap();
+        assert!(second.token > first.token, "{second:?}");
+        let dead = jobs.release_failed(&first, "late", AfterFailure::Dead(111));
+        assert!(!dead.await.unwrap());
         let row = jobs.get("j").await.unwrap().unwrap();
         assert_eq!(
             (row.attempts, row.lease_owner.as_deref()),
@@ -119,33 +135,94 @@ async fn a_lease_keeps_others_away_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_renewed_is_kept() {
+    for engine in engines().await {
+        let store = &engine.store;
+        change(store, vec![JobChange::Schedule(job("j", 10))]).await;
+        let jobs = store.jobs();
+        let lease = claim(store, "j", "w", 10).await.unwrap();
+        assert!(jobs.renew(&lease, 300).await.unwrap());
+        assert_eq!(claim(store, "j", "other", 110).await, None);
+        assert_eq!(
+            (due(store, 299).await, due(store, 300).await),
+            (vec![], vec!["j".to_owned()])
+        );
+        let other = claim(store, "j", "other", 300).await.unwrap();
+        assert!(!jobs.renew(&lease, 900).await.unwrap());
+        assert!(jobs.renew(&other, 900).await.unwrap());
+        commit(store, finish(&other)).await.unwrap();
+        assert!(!jobs.renew(&other, 999).await.unwrap());
+        assert_eq!(jobs.next_due().await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn work_under_a_lost_lease_commits_nothing() {
+    for engine in engines().await {
+        let store = &engine.store;
+        let jobs = store.jobs();
+        let work = |lease: &Lease| Commit {
+            jobs: vec![finish(lease)],
+            ..append("entity:a", 0)
+        };
+        let refused = async |lease: &Lease| match store.commit(&work(lease)).await {
+            Err(CommitError::LeaseLost { job_id }) => job_id,
+            other => panic!("{other:?}"),
+        };
+        for job_id in ["taken", "released", "cancelled", "kept"] {
+            change(store, vec![JobChange::Schedule(job(job_id, 10))]).await;
+        }
+        let first = claim(store, "taken", "w", 10).await.unwrap();
+        let same_worker = claim(store, "taken", "w", 110).await.unwrap();
+        assert_eq!(refused(&first).await, "taken");
+        let released = claim(store, "released", "w", 10).await.unwrap();
+        let retry = AfterFailure::RetryAt(20);
+        assert!(jobs.release_failed(&released, "", retry).await.unwrap());
+        assert_eq!(refused(&released).await, "released");
+        let cancelled = claim(store, "cancelled", "w", 10).await.unwrap();
+        let cancel = JobChange::Cancel {
+            job_id: "cancelled".to_owned(),
+            at_ms: 11,
+        };
+        change(store, vec![cancel]).await;
+        assert_eq!(refused(&cancelled).await, "cancelled");
+        assert_eq!(store.counts().await.unwrap().events, 0);
+
+        store.commit(&work(&same_worker)).await.unwrap();
+        let twice = commit(store, finish(&same_worker)).await;
+        assert!(
+            matches!(twice, Err(CommitError::LeaseLost { .. })),
+            "{twice:?}"
+        );
+        assert_eq!(store.counts().await.unwrap().events, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_failed_job_comes_back_or_is_given_up() {
     for engine in engines().await {
         let store = &engine.store;
         change(store, vec![JobChange::Schedule(job("j", 10))]).await;
         let jobs = store.jobs();
-        assert!(jobs.claim("j", "w", 10, 5).await.unwrap());
-        assert!(
-            jobs.release_failed("j", "w", "no luck", AfterFailure::RetryAt(40))
-                .await
-                .unwrap()
-        );
+        let lease = claim(store, "j", "w", 10).await.unwrap();
+        let then = AfterFailure::RetryAt(40);
+        assert!(jobs.release_failed(&lease, "no luck", then).await.unwrap());
+        assert!(!jobs.release_failed(&lease, "twice", then).await.unwrap());
         assert_eq!(
             (due(store, 39).await, due(store, 40).await),
             (vec![], vec!["j".to_owned()])
         );
-        assert!(jobs.claim("j", "w", 40, 5).await.unwrap());
-        assert!(
-            jobs.release_failed("j", "w", "hopeless", AfterFailure::Dead)
-                .await
-                .unwrap()
-        );
+        let lease = claim(store, "j", "w", 40).await.unwrap();
+        let then = AfterFailure::Dead(41);
+        assert!(jobs.release_failed(&lease, "hopeless", then).await.unwrap());
         let row = jobs.get("j").await.unwrap().unwrap();
         assert_eq!(
-            (row.state, row.last_error.as_deref()),
-            (JobState::Dead, Some("hopeless"))
+            (row.state, row.last_error.as_deref(), row.ended_at_ms),
+            (JobState::Dead, Some("hopeless"), Some(41))
         );
         assert_eq!(jobs.next_due().await.unwrap(), None);
+        assert_eq!(jobs.dead(None, 10).await.unwrap(), [row]);
+        assert_eq!(jobs.dead(Some("j"), 10).await.unwrap(), []);
     }
 }
 
@@ -154,22 +231,142 @@ async fn a_cancelled_job_is_never_due() {
     for engine in engines().await {
         let store = &engine.store;
         change(store, vec![JobChange::Schedule(job("j", 10))]).await;
-        change(
-            store,
-            vec![JobChange::Cancel {
-                job_id: "j".to_owned(),
-            }],
-        )
-        .await;
-        change(
-            store,
-            vec![JobChange::Cancel {
-                job_id: "unknown".to_owned(),
-            }],
-        )
-        .await;
+        for job_id in ["j", "unknown"] {
+            let job_id = job_id.to_owned();
+            change(store, vec![JobChange::Cancel { job_id, at_ms: 11 }]).await;
+        }
         assert_eq!(due(store, 100).await, Vec::<String>::new());
-        assert!(!store.jobs().claim("j", "w", 100, 5).await.unwrap());
+        assert_eq!(claim(store, "j", "w", 100).await, None);
+        let row = store.jobs().get("j").await.unwrap().unwrap();
+        assert_eq!(
+            (row.state, row.ended_at_ms),
+            (JobState::Cancelled, Some(11))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_person_sets_a_dead_job_going_again_or_calls_it_off() {
+    for engine in engines().await {
+        let store = &engine.store;
+        let jobs = store.jobs();
+        for job_id in ["again", "off"] {
+            change(store, vec![JobChange::Schedule(job(job_id, 10))]).await;
+            let lease = claim(store, job_id, "w", 10).await.unwrap();
+            let dead = jobs.release_failed(&lease, "no", AfterFailure::Dead(11));
+            assert!(dead.await.unwrap());
+        }
+        let moved = |job_id: &str, from, token, to| JobChange::Move {
+            job_id: job_id.to_owned(),
+            from,
+            token,
+            to,
+        };
+        let (again, off) = (Moved::Retried(50), Moved::Cancelled(51));
+        for (from, token) in [(JobState::Pending, Some(1)), (JobState::Dead, Some(9))] {
+            let stale = commit(store, moved("again", from, token, again)).await;
+            let job_moved =
+                matches!(stale, Err(CommitError::JobMoved { ref job_id }) if job_id == "again");
+            assert!(job_moved, "{stale:?}");
+        }
+        let dead = JobState::Dead;
+        commit(store, moved("again", dead, Some(1), again))
+            .await
+            .unwrap();
+        commit(store, moved("off", dead, Some(1), off))
+            .await
+            .unwrap();
+        assert_eq!(jobs.dead(None, 10).await.unwrap(), []);
+        assert_eq!(
+            (due(store, 49).await, due(store, 50).await),
+            (vec![], vec!["again".to_owned()])
+        );
+        let row = jobs.get("again").await.unwrap().unwrap();
+        assert_eq!(
+            (row.state, row.attempts, row.ended_at_ms),
+            (JobState::Pending, 0, None)
+        );
+        let lease = claim(store, "again", "w", 50).await.unwrap();
+        assert_eq!(lease.token, 2, "it rises still");
+        let row = jobs.get("off").await.unwrap().unwrap();
+        assert_eq!(
+            (row.state, row.ended_at_ms),
+            (JobState::Cancelled, Some(51))
+        );
+        // One that is worked on: the work can no longer be finished.
+        let off = moved("again", JobState::Pending, Some(2), Moved::Cancelled(60));
+        commit(store, off).await.unwrap();
+        let late = commit(store, finish(&lease)).await;
+        assert!(
+            matches!(late, Err(CommitError::LeaseLost { .. })),
+            "{late:?}"
+        );
+        assert_eq!(jobs.next_due().await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_put_off_counts_no_attempt() {
+    for engine in engines().await {
+        let store = &engine.store;
+        change(store, vec![JobChange::Schedule(job("j", 10))]).await;
+        let jobs = store.jobs();
+        let lease = claim(store, "j", "w", 10).await.unwrap();
+        let put_off = AfterFailure::PutOff(50);
+        let done = jobs.release_failed(&lease, "not mine", put_off);
+        assert!(done.await.unwrap());
+        assert_eq!(
+            (due(store, 49).await, due(store, 50).await),
+            (vec![], vec!["j".to_owned()])
+        );
+        let row = jobs.get("j").await.unwrap().unwrap();
+        assert_eq!(
+            (row.attempts, row.last_error.as_deref()),
+            (0, Some("not mine"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_queue_is_listed_and_measured() {
+    for engine in engines().await {
+        let store = &engine.store;
+        let jobs = store.jobs();
+        assert_eq!(jobs.depth(5).await.unwrap(), QueueDepth::default());
+        for (job_id, due_at_ms) in [("a", 30), ("b", 10), ("c", 20), ("d", 999_999), ("e", 15)] {
+            change(store, vec![JobChange::Schedule(job(job_id, due_at_ms))]).await;
+        }
+        let lease = claim(store, "b", "w", 10).await.unwrap();
+        let then = AfterFailure::RetryAt(25);
+        assert!(jobs.release_failed(&lease, "no", then).await.unwrap());
+        let lease = claim(store, "e", "w", 15).await.unwrap();
+        let dead = jobs.release_failed(&lease, "no", AfterFailure::Dead(16));
+        assert!(dead.await.unwrap());
+        let depth = QueueDepth {
+            waiting: 4,
+            due: 2,
+            dead: 1,
+            lag_ms: 8,
+            age_ms: 18,
+        };
+        assert_eq!(jobs.depth(28).await.unwrap(), depth);
+
+        let ids = |rows: Vec<gotong_store::JobRow>| -> Vec<String> {
+            rows.into_iter().map(|row| row.job_id).collect()
+        };
+        assert_eq!(ids(jobs.pending(None, 3).await.unwrap()), ["c", "b", "a"]);
+        let after = Due {
+            wake_at_ms: 25,
+            job_id: "b".to_owned(),
+        };
+        assert_eq!(
+            ids(jobs.pending(Some(&after), 3).await.unwrap()),
+            ["a", "d"]
+        );
+        let all = jobs.all(None, Some("a"), 3).await.unwrap();
+        assert_eq!(ids(all), ["b", "c", "d"]);
+        let dead = jobs.all(Some(JobState::Dead), None, 3).await.unwrap();
+        assert_eq!(ids(dead), ["e"]);
     }
 }
 
@@ -182,20 +379,9 @@ async fn of_many_workers_one_gets_the_job() {
             let mut tasks = tokio::task::JoinSet::new();
             for worker in 0..8 {
                 let (store, job_id) = (engine.store.clone(), job_id.clone());
-                tasks.spawn(async move {
-                    store
-                        .jobs()
-                        .claim(&job_id, &format!("w{worker}"), 10, 100)
-                        .await
-                        .unwrap()
-                });
+                tasks.spawn(async move { claim(&store, &job_id, &format!("w{worker}"), 10).await });
             }
-            let claimed = tasks
-                .join_all()
-                .await
-                .into_iter()
-                .filter(|got| *got)
-                .count();
+            let claimed = tasks.join_all().await.into_iter().flatten().count();
             assert_eq!(claimed, 1, "{}", engine.name);
             let row = engine.store.jobs().get(&job_id).await.unwrap().unwrap();
             assert_eq!(row.attempts, 1);

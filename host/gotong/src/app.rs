@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use gotong_engine::{Family, Policies, RulingCache};
 use gotong_store::Store;
-use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::command::locks::KeyedLocks;
@@ -14,6 +13,7 @@ use crate::config::Config;
 use crate::http::auth::Tokens;
 use crate::http::limits::Gate;
 use crate::http::paging::Cursors;
+use crate::jobs::{Jobs, Kinds};
 use crate::metrics::Metrics;
 use crate::redis::Redis;
 use crate::rulings::gate::{Tracks, TracksByScope};
@@ -44,12 +44,16 @@ pub struct Parts {
     pub requests: KeyedLocks,
     /// One per stream: commands of one process queue up instead of conflicting in the database.
     pub streams: KeyedLocks,
-    /// Rung when a job was scheduled or the clock was moved.
-    pub timers: Notify,
-    /// Held by the one pass over due jobs.
-    pub timer_pass: tokio::sync::Mutex<()>,
+    pub jobs: Jobs,
     /// The name under which this process leases jobs.
     pub instance: String,
+}
+
+/// The pinned policies, and what the gate policies say of the tracks.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub policies: Arc<Policies>,
+    pub tracks: TracksByScope,
 }
 
 impl App {
@@ -57,11 +61,13 @@ impl App {
         config: Config,
         store: Store,
         redis: Option<Redis>,
-        policies: Arc<Policies>,
-        tracks: TracksByScope,
+        kinds: Kinds,
+        rules: Rules,
         tokens: Tokens,
         cursors: Cursors,
     ) -> Self {
+        let Rules { policies, tracks } = rules;
+        let jobs = Jobs::new(kinds, redis.clone(), &config.jobs);
         let shadows = Shadows::new(config.shadow_sample_permille);
         let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
         let gate = Gate::new(&config, redis.clone());
@@ -80,8 +86,7 @@ impl App {
             clock: Clock::default(),
             requests: KeyedLocks::default(),
             streams: KeyedLocks::default(),
-            timers: Notify::new(),
-            timer_pass: tokio::sync::Mutex::new(()),
+            jobs,
             instance: uuid::Uuid::now_v7().to_string(),
         }))
     }
@@ -98,8 +103,11 @@ impl App {
             self.config.clone(),
             self.store.clone(),
             self.redis.clone(),
-            self.policies.clone(),
-            self.0.tracks.clone(),
+            self.jobs.kinds().clone(),
+            Rules {
+                policies: self.policies.clone(),
+                tracks: self.0.tracks.clone(),
+            },
             tokens,
             self.cursors.clone(),
         )

@@ -3,6 +3,7 @@
 //! There is no default secret. Outside `--dev` a host without a key, or with the public dev key,
 //! refuses to start.
 
+mod jobs;
 mod limits;
 mod network;
 
@@ -13,6 +14,8 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::command::CrashPoint;
+use crate::jobs::Role;
+pub use jobs::{Jobs, JobsError};
 #[cfg(test)]
 pub use limits::Per;
 pub use limits::{Limits, LimitsError, Rate, Rates};
@@ -95,6 +98,9 @@ pub struct Config {
     pub forwarded_by: ForwardedBy,
     /// Origins whose pages may call the API; none: no CORS headers. `*` alone: all.
     pub cors_origins: Vec<String>,
+    /// `api` answers requests, `worker` runs jobs, `all` does both.
+    pub role: Role,
+    pub jobs: Jobs,
     /// Development: the dev key is accepted and the clock can be moved.
     pub dev: bool,
     /// `--dev` only: the process ends there at the first command, to prove that nothing is left half-done.
@@ -177,6 +183,8 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),
             cors_origins: Vec::new(),
+            role: Role::All,
+            jobs: Jobs::default(),
             dev: false,
             crash_at: None,
         }
@@ -200,6 +208,8 @@ pub enum ConfigError {
     ShortSecret(&'static str, usize),
     #[error(transparent)]
     Limits(#[from] LimitsError),
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
     #[error(
         "cors_origins has `{0}`, which is no origin: use `https://HOST[:PORT]` without a path, or `*` alone"
     )]
@@ -321,6 +331,7 @@ impl Config {
             return Err(ConfigError::Origin(odd.clone()));
         }
         self.limits.check()?;
+        self.jobs.check(self.limits.request_timeout_ms)?;
         Ok(self)
     }
 

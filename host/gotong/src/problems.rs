@@ -130,6 +130,18 @@ codes! {
     RequestInProgress "request_in_progress" 409 Writes
         "The same request is still running.",
         "Send it again after `Retry-After`, with the same key.";
+    JobRunning "job_running" 409 Some
+        "A worker has this job in hand.",
+        "Wait until its attempt has ended.";
+    JobWaits "job_waits" 409 Some
+        "This job has not been tried yet; it runs when it is due.",
+        "Wait: nothing went wrong with it.";
+    JobNeeded "job_needed" 409 Some
+        "Nobody else does this job's work: called off, it stays undone for ever.",
+        "Leave it, or send `force` to call it off all the same.";
+    JobOver "job_over" 409 Some
+        "This job is done, or was called off.",
+        "Nothing: nothing can be done about it any more.";
     ClockIsShared "clock_is_shared" 409 Some
         "Other hosts share this store, so its clock cannot be moved from here.",
         "Move the clock of a host with an embedded store.";

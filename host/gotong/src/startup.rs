@@ -13,14 +13,16 @@ use gotong_store::{
     Durability, MigrationError, Migrations, Store, StoreError, Target, TargetError,
 };
 
-use crate::app::App;
+use crate::app::{App, Rules};
 use crate::clock::system_now_ms;
 use crate::config::{Config, ConfigError};
 use crate::http::auth::{TokenKeyError, Tokens};
 use crate::http::paging::{CursorKeyError, Cursors};
+use crate::jobs::Kinds;
 use crate::redis::{Redis, RedisError};
 use crate::rulings::decision::{self, DecisionRow};
 use crate::rulings::gate::{TracksByScope, TracksError};
+use crate::transitions;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -200,9 +202,16 @@ pub async fn start(config: Config) -> Result<App, StartError> {
         // Whether it is there is logged; a host without it starts all the same.
         let _ = redis.ping().await;
     }
+    let rules = Rules { policies, tracks };
+    let kinds = job_kinds();
     Ok(App::new(
-        config, store, redis, policies, tracks, tokens, cursors,
+        config, store, redis, kinds, rules, tokens, cursors,
     ))
+}
+
+/// What the host's jobs can be: each service names its own.
+pub fn job_kinds() -> Kinds {
+    Kinds::new([transitions::close::kind()])
 }
 
 /// `name@version` of every module in a mode.

@@ -5,6 +5,7 @@
 
 mod audit;
 mod demo;
+mod jobs;
 mod migrate;
 mod openapi;
 mod policy;
@@ -52,6 +53,9 @@ enum Command {
     Audit(audit::Audit),
     /// The API's document
     Openapi(openapi::OpenApi),
+    /// Look at jobs, set one going again, call one off
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
     /// Print a token
     Token(token::Token),
 }
@@ -73,6 +77,8 @@ struct Where {
 /// What every folder of the embedded engine holds.
 const ENGINE_MANIFEST: &str = "manifest";
 
+const NO_TOKEN: &str = "a running host lets only admins audit it: give --token (or GOTONG_TOKEN), or --data DIR of a stopped one";
+
 impl Where {
     async fn open(&self, mut config: Config) -> Result<crate::ledger::source::Source, CliError> {
         use crate::ledger::source::{Host, Source};
@@ -84,7 +90,7 @@ impl Where {
             config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
             return Ok(Source::Store(crate::startup::open_audited(&config).await?));
         }
-        let token = self.token.clone().ok_or("a running host lets only admins audit it: give --token (or GOTONG_TOKEN), or --data DIR of a stopped one")?;
+        let token = self.token.clone().ok_or(NO_TOKEN)?;
         Ok(Source::Host(Host::new(&self.url, token)?))
     }
 }
@@ -135,6 +141,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Migrate(migrate) => migrate.run(config).await,
             Command::Replay(replay) => replay.run(config).await,
             Command::Audit(audit) => audit.run(config).await,
+            Command::Jobs(jobs) => jobs.run(config).await,
             Command::Token(token) => token.run(config),
             Command::Policy(policy::PolicyCommand::Shadow(shadow)) => shadow.run(config).await,
             Command::Openapi(_) | Command::Policy(policy::PolicyCommand::Tool(_)) => {

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::CliError;
 use crate::app::App;
 use crate::config::{Config, Limits, Secret};
+use crate::jobs::Role;
 use crate::metrics::{self, Metrics};
 use crate::startup::{self, StartError};
 use crate::{http, jobs};
@@ -37,6 +38,9 @@ pub struct Serve {
     /// For development: accept the public dev key, let the clock be moved
     #[arg(long)]
     dev: bool,
+    /// api answers requests, worker runs jobs, all does both (default: all)
+    #[arg(long)]
+    role: Option<Role>,
     /// Refuse to start unless a trusted key signed the lock (`lock_keys`, GOTONG_LOCK_KEYS)
     #[arg(long)]
     require_signed_lock: bool,
@@ -46,6 +50,9 @@ impl Serve {
     pub async fn run(self, mut config: Config) -> Result<ExitCode, CliError> {
         config.dev |= self.dev;
         config.require_signed_lock |= self.require_signed_lock;
+        if let Some(role) = self.role {
+            config.role = role;
+        }
         if let Some(listen) = self.listen {
             config.listen = listen;
         }
@@ -74,13 +81,17 @@ pub struct Server {
     pub app: App,
     stop: watch::Sender<bool>,
     api: JoinHandle<()>,
-    worker: JoinHandle<()>,
+    worker: Option<JoinHandle<()>>,
 }
 
 impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = config.ready_to_serve()?;
-        let app = startup::start(config).await?;
+        Self::of(startup::start(config).await?).await
+    }
+
+    /// Serves an app.
+    pub async fn of(app: App) -> Result<Self, StartError> {
         let (listener, address) = listen(&app.config.listen).await?;
         let apart = match &app.config.metrics_listen {
             Some(address) => Some(listen(address).await?),
@@ -91,7 +102,8 @@ impl Server {
             // The sender lives as long as the server: an error means that it is gone too.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let worker = tokio::spawn(jobs::work(app.clone(), until(stopped.clone())));
+        let works = app.config.role.runs_jobs();
+        let worker = works.then(|| tokio::spawn(jobs::work(app.clone(), until(stopped.clone()))));
         let router = http::router(app.clone());
         let limits = app.config.limits.clone();
         let metrics = Arc::clone(&app.metrics);
@@ -125,7 +137,9 @@ impl Server {
 
     async fn ended(self) -> Result<(), StartError> {
         let joined = self.api.await.map_err(std::io::Error::other);
-        let _ = self.worker.await;
+        if let Some(worker) = self.worker {
+            let _ = worker.await;
+        }
         joined.map_err(StartError::Serve)
     }
 }

@@ -37,6 +37,8 @@ pub enum CrashPoint {
     BeforeFacts,
     BeforeCommit,
     AfterCommit,
+    /// It waits there for ever instead: for a kill -9 from outside.
+    HangBeforeCommit,
 }
 
 /// Something a caller wants to happen. Its type holds what was asked for; `run` is facts, rulings and effects, and
@@ -131,15 +133,16 @@ impl App {
             return Ok(answer);
         }
         self.crash_point(CrashPoint::BeforeCommit);
+        if self.config.dev && self.config.crash_at == Some(CrashPoint::HangBeforeCommit) {
+            std::future::pending::<()>().await;
+        }
         self.store
             .commit(&commit)
             .await
             .map_err(CommandError::Commit)?;
         self.crash_point(CrashPoint::AfterCommit);
         shadows.count(&self.shadows);
-        if !commit.jobs.is_empty() {
-            self.timers.notify_one();
-        }
+        self.jobs_changed(&commit.jobs);
         Ok(answer)
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use gotong_engine::{Digest, FindError, Module, Question};
-use gotong_store::{Commit, Job, JobChange, Key, RowChange, StoredResponse};
+use gotong_store::{Commit, Job, JobChange, JobRow, Key, Moved, RowChange, StoredResponse};
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -203,19 +203,27 @@ impl Work {
         Ok(())
     }
 
-    pub fn schedule(&mut self, job: Job) {
+    /// Sets a job, in the correlation of this request.
+    pub fn schedule(&mut self, mut job: Job) {
+        job.correlation_id
+            .get_or_insert_with(|| self.context.correlation_id.clone());
         self.commit.jobs.push(JobChange::Schedule(job));
-    }
-
-    pub fn finish_job(&mut self, job_id: &str) {
-        self.commit.jobs.push(JobChange::Finish {
-            job_id: job_id.to_owned(),
-        });
     }
 
     pub fn cancel_job(&mut self, job_id: &str) {
         self.commit.jobs.push(JobChange::Cancel {
             job_id: job_id.to_owned(),
+            at_ms: self.context.now_ms,
+        });
+    }
+
+    /// A person's word on a job: the commit holds only if the job is still as it was seen.
+    pub fn move_job(&mut self, seen: &JobRow, to: Moved) {
+        self.commit.jobs.push(JobChange::Move {
+            job_id: seen.job_id.clone(),
+            from: seen.state,
+            token: seen.lease_token,
+            to,
         });
     }
 
@@ -232,6 +240,10 @@ impl Work {
             commit.private.clear();
             commit.rows.clear();
             commit.jobs.clear();
+        } else if let Some(lease) = self.context.lease {
+            // The work of a job: done in this very commit, or not at all.
+            let at_ms = self.context.now_ms;
+            commit.jobs.push(JobChange::Finish { lease, at_ms });
         }
         let mut shadows = self.shadows;
         shadows.add_to(&mut commit);

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::jobs::LEASE_MS;
-
 /// Below this, tokens and paths that are usual would not fit.
 const SMALLEST_HEAD_BYTES: usize = 4 * 1024;
 
@@ -152,10 +150,6 @@ impl Default for Rates {
 /// Limits that cannot be served with.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitsError {
-    #[error(
-        "limits.request_timeout_ms is {0}, but a job's lease is {LEASE_MS} ms: set it lower, or two hosts may run one job"
-    )]
-    TimeoutBeyondLease(u64),
     #[error("{0} is 0, and with 0 nothing could be served: it is at least 1")]
     Nothing(&'static str),
     #[error("limits.head_bytes is {0}: it is at least {SMALLEST_HEAD_BYTES}")]
@@ -193,11 +187,7 @@ impl Limits {
         if !self.rate.all().iter().all(fits) {
             return Err(LimitsError::Rate);
         }
-        if i64::try_from(self.request_timeout_ms).is_ok_and(|timeout| timeout < LEASE_MS) {
-            Ok(())
-        } else {
-            Err(LimitsError::TimeoutBeyondLease(self.request_timeout_ms))
-        }
+        Ok(())
     }
 }
 

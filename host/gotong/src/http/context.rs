@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gotong_engine::types::Trigger;
+use gotong_store::Lease;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -49,6 +50,8 @@ pub struct CommandContext {
     pub trigger: Trigger,
     /// The status of success: 201 for a POST, 200 otherwise.
     pub success: StatusCode,
+    /// Of the job this is the work of: its commit finishes the job.
+    pub lease: Option<Lease>,
 }
 
 /// A read: who asks, and when.
@@ -109,6 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
             now_ms,
             trigger: Trigger::UserAction,
             success,
+            lease: None,
         })
     }
 }

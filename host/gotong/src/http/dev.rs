@@ -61,9 +61,13 @@ async fn advance(
         ));
     }
     let now_ms = app.clock.advance(body.advance_ms);
-    let timers_run = app.run_due_jobs().await.map_err(|error| {
-        tracing::error!(error = error_for_log(&error), "due timers could not be run");
-        Problem::internal()
-    })?;
+    let timers_run = if app.config.role.runs_jobs() {
+        app.run_due_jobs().await.map_err(|error| {
+            tracing::error!(error = error_for_log(&error), "due timers could not be run");
+            Problem::internal()
+        })?
+    } else {
+        0
+    };
     Ok(Json(Now { now_ms, timers_run }))
 }

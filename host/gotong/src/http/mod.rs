@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::command::answer::{error_for_log, problem_of};
 use crate::command::refusal::Refusal;
 use crate::problems::Code;
-use crate::{entities, evidence, ledger, metrics, rulings, transitions};
+use crate::{entities, evidence, jobs, ledger, metrics, rulings, transitions};
 use problem::Problem;
 
 /// The API: each service brings its own routes, each with its part of the document.
@@ -37,6 +37,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(evidence::routes::routes())
         .merge(rulings::routes::routes())
         .merge(ledger::routes::routes())
+        .merge(jobs::routes::routes())
 }
 
 /// Every route that the document names.
@@ -57,11 +58,15 @@ pub fn document(dev: bool) -> OpenApi {
 /// Every route of the host. The API stands under `/v1` and `/api/v1`.
 pub fn router(app: App) -> Router {
     let served = openapi::Served::new(&document(app.config.dev));
-    let alias: Router<App> = api().into();
-    let router: Router<App> = documented(app.config.dev).into();
     let cors = cors::layer(&app.config);
+    let router: Router<App> = if app.config.role.serves_api() {
+        let alias: Router<App> = api().into();
+        let router: Router<App> = documented(app.config.dev).into();
+        router.nest("/api/v1", alias)
+    } else {
+        health::routes().merge(metrics::routes::routes()).into()
+    };
     let router = router
-        .nest("/api/v1", alias)
         .layer(Extension(served))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {

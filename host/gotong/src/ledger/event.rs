@@ -35,6 +35,10 @@ event_kinds! {
     TransitionChallenged = "transition_challenged",
     TransitionApplied = "transition_applied",
     TransitionRejected = "transition_rejected",
+    /// A person set a job going again.
+    JobRetried = "job_retried",
+    /// A person called a job off.
+    JobCancelled = "job_cancelled",
 }
 
 /// An event as a service words it; the ledger adds order, time, actor and hash.

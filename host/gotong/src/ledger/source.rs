@@ -40,6 +40,8 @@ pub struct Host {
 pub enum SourceError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the request cannot be sent again")]
+    Unrepeatable,
     #[error("the host cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error("the host answered {status} to `{path}`: {body}")]
@@ -81,7 +83,7 @@ impl Host {
         })
     }
 
-    async fn get<T: DeserializeOwned>(
+    pub async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         query: &[(&str, String)],
@@ -99,14 +101,42 @@ impl Host {
             .join(path)
             .map_err(|_| SourceError::Address(path.to_owned()))?;
         url.query_pairs_mut().extend_pairs(query);
+        self.answer(self.client.get(url), path).await
+    }
+
+    /// Sends a command under a request id.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request_id: &str,
+        body: &Value,
+    ) -> Result<T, SourceError> {
+        let url = self
+            .base
+            .join(path)
+            .map_err(|_| SourceError::Address(path.to_owned()))?;
+        let request = self
+            .client
+            .post(url)
+            .header("Idempotency-Key", request_id)
+            .json(body);
+        let body = self.answer(request, path).await?;
+        serde_json::from_slice(&body).map_err(|source| SourceError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+        path: &str,
+    ) -> Result<Vec<u8>, SourceError> {
+        let request = request.bearer_auth(&self.token);
         let response = loop {
-            let response = self
-                .client
-                .get(url.clone())
-                .bearer_auth(&self.token)
-                .send()
-                .await
-                .map_err(SourceError::Unreachable)?;
+            // Bodies here are texts, so that a request can always be sent again.
+            let again = request.try_clone().ok_or(SourceError::Unrepeatable)?;
+            let response = again.send().await.map_err(SourceError::Unreachable)?;
             match wait_told(&response) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => break response,

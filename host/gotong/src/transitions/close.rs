@@ -15,9 +15,12 @@ use crate::command::work::Work;
 use crate::entities::{self, store::EntityRow};
 use crate::http::auth::Actor;
 use crate::http::context::TIMER_PREFIX;
-use crate::jobs::JobKind;
+use crate::jobs::{Attempts, Kind};
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+
+/// Its word in the queue.
+const CLOSE_GATE: &str = "close_gate";
 
 /// What the timer job carries.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,9 +52,10 @@ pub fn timer(transition: &TransitionRow) -> Job {
     };
     Job {
         job_id: payload.job_id(),
-        kind: JobKind::CloseGate.as_str().to_owned(),
+        kind: CLOSE_GATE.to_owned(),
         stream: payload.entity_id.clone(),
         due_at_ms: payload.closes_at_ms,
+        correlation_id: None,
         payload: json!(payload),
     }
 }
@@ -61,6 +65,12 @@ impl CloseGate {
     fn job_id(&self) -> String {
         format!("{TIMER_PREFIX}{}:{}", self.transition_id, self.closes_at_ms)
     }
+}
+
+/// The kind of a gate's timer: as long as the gate is open, nothing else can happen to its entity, and only this job
+/// closes it.
+pub fn kind() -> Kind {
+    Kind::command::<CloseGate>(CLOSE_GATE, Attempts::NeverGivenUp).needed()
 }
 
 /// Ends a window; its job is finished in the same commit.
@@ -74,7 +84,6 @@ impl Command for CloseGate {
     async fn run(&self, work: &mut Work) -> Result<Closed, Refusal> {
         let entity = entities::load(work, &self.entity_id).await?;
         let mut transition = ballot::load(work, &self.transition_id).await?;
-        work.finish_job(&self.job_id());
         let stale =
             transition.status != Status::Open || transition.gate.closes_at_ms != self.closes_at_ms;
         if !stale {

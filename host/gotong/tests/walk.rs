@@ -1,0 +1,379 @@
+//! Every operation of the document is called with no token, with wrong ones, and with tokens of people who have no
+//! business there: 401, 404 for what they may not see, 403 for what they see and may not do. An operation that has
+//! no case here fails the walk.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod harness;
+
+use std::collections::BTreeSet;
+
+use harness::{Answer, Host, dev_secret, host, new_key, now_s, sign};
+use jsonwebtoken::Algorithm;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// One operation, as the document has it.
+struct Operation {
+    id: String,
+    method: Method,
+    path: String,
+    /// The document lets it be asked without a token.
+    anonymous: bool,
+}
+
+/// What an operation does with people.
+enum Rule {
+    /// Anybody may: it is about nothing that is somebody's.
+    Anybody,
+    /// Anybody with a token may.
+    AnyUser,
+    /// Whoever may see the matter may read it.
+    Visible,
+    /// Whoever has a token and may see the matter.
+    VisibleUser,
+    /// Only some people may, and it is seen that others may not: the code for a stranger, the code for a verifikator,
+    /// who takes part and yet may not, and who may.
+    Related {
+        stranger: &'static str,
+        verifikator: &'static str,
+        rightful: &'static str,
+    },
+    /// Admins and services alone.
+    Audit,
+}
+
+/// How an operation is called, and what comes of it.
+struct Case {
+    rule: Rule,
+    body: Value,
+    /// What the rightful caller is told.
+    success: (u16, &'static str),
+}
+
+/// A matter that everybody sees, and one that only its author knows of.
+struct Matter {
+    entity: String,
+    transition: String,
+    decision: String,
+}
+
+const RELATED: (&str, &str) = ("not_related", "relation_not_held");
+
+fn case(operation: &str, matter: &Matter) -> Option<Case> {
+    let of = |rule, body, status| Case {
+        rule,
+        body,
+        success: (status, ""),
+    };
+    let related = |rightful, body, status| {
+        let (stranger, verifikator) = RELATED;
+        let rule = Rule::Related {
+            stranger,
+            verifikator,
+            rightful,
+        };
+        of(rule, body, status)
+    };
+    let long_ago = "2020-01-01T00:00:00Z";
+    Some(match operation {
+        "health_live" | "health_ready" | "read_openapi" | "list_transitions" => {
+            of(Rule::Anybody, Value::Null, 200)
+        }
+        "move_clock" => of(Rule::Anybody, json!({"advance_ms": 0}), 200),
+        "share_entity" => of(
+            Rule::AnyUser,
+            json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id"}),
+            201,
+        ),
+        "read_entity" | "read_permissions" | "read_stage" | "read_timeline" | "read_transition"
+        | "read_decision" => of(Rule::Visible, Value::Null, 200),
+        "read_own_votes" => of(Rule::VisibleUser, Value::Null, 200),
+        "begin_relation" => related("sari", json!({"relation": "humas", "user_id": "wati"}), 201),
+        "end_relation" => Case {
+            rule: Rule::Related {
+                stranger: "relation_not_held",
+                verifikator: "relation_not_held",
+                rightful: "wati",
+            },
+            body: Value::Null,
+            success: (200, ""),
+        },
+        "nominate_pic" => related("sari", json!({"user_id": "wati"}), 200),
+        "submit_evidence" => Case {
+            // The door is passed: what is told is about the evidence itself.
+            success: (422, "evidence_too_old"),
+            ..related(
+                "wati",
+                json!({"entity_id": matter.entity, "evidence_type": "gps_verification",
+                    "evidence_data": {"timestamp": long_ago, "lat": 0.0, "lon": 0.0}}),
+                422,
+            )
+        },
+        "propose_transition" => Case {
+            success: (409, "gate_open"),
+            ..related(
+                "sari",
+                json!({"entity_id": matter.entity, "to_stage": "bahas"}),
+                409,
+            )
+        },
+        "object_to_transition" => Case {
+            success: (422, "vote_already_open"),
+            ..related("wati", json!({"reason": "Let us talk first."}), 422)
+        },
+        "challenge_result" => Case {
+            success: (422, "no_result_to_challenge"),
+            ..related("wati", json!({"reason": "It was not announced."}), 422)
+        },
+        "cast_vote" => Case {
+            rule: Rule::Related {
+                stranger: "not_in_snapshot",
+                verifikator: "not_in_snapshot",
+                rightful: "wati",
+            },
+            body: json!({"choice": "yes"}),
+            success: (201, ""),
+        },
+        "audit_events" | "audit_head" | "audit_counts" | "audit_decisions" | "audit_modules"
+        | "audit_module" | "shadow_differences" => of(Rule::Audit, Value::Null, 200),
+        _ => return None,
+    })
+}
+
+/// The path with its parameters filled in.
+fn address(operation: &Operation, matter: &Matter, module: &str) -> String {
+    let id = if operation.path.starts_with("/v1/decisions") {
+        &matter.decision
+    } else if operation.path.starts_with("/v1/transitions") {
+        &matter.transition
+    } else {
+        &matter.entity
+    };
+    let path = operation
+        .path
+        .replace("{id}", id)
+        .replace("{relation}", "participant")
+        .replace("{digest}", module);
+    assert!(!path.contains('{'), "no value for a parameter of {path}");
+    match operation.id.as_str() {
+        "audit_head" => format!("{path}?stream={id}"),
+        _ => path,
+    }
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let security = operation["security"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{method} {path} does not say who may"));
+            found.push(Operation {
+                id: operation["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                anonymous: security.contains(&json!({})),
+            });
+        }
+    }
+    found
+}
+
+/// A stranger is `dewi`; `joko` is a verifikator, `wati` a participant, `sari` the author.
+async fn open(host: &Host) -> Matter {
+    let (entity, transition) = host.at_a_vote().await;
+    host.join("joko", &entity, "verifikator").await.ok();
+    let refused = host.propose("dewi", &entity, "bahas").await;
+    Matter {
+        decision: refused.is(403, "not_related").field("decision_id"),
+        entity,
+        transition,
+    }
+}
+
+async fn vault(host: &Host) -> Matter {
+    let seed =
+        json!({"track": "tuntaskan", "title": "T", "scope_id": "id", "privacy_level": "vault"});
+    let entity = host.seed_with(seed).await;
+    let refused = host.propose("sari", &entity, "keresahan").await;
+    let transition = host.propose("sari", &entity, "bahas").await.ok();
+    Matter {
+        decision: refused.is(422, "same_stage").field("decision_id"),
+        transition: transition.field("transition_id"),
+        entity,
+    }
+}
+
+/// A token of `sari`, who may do nearly everything: signed by somebody else, or with another time.
+fn sari(secret: &str, exp: u64) -> String {
+    let claims = json!({"sub": "sari", "username": "sari", "role": "admin", "iss": "gotong", "aud": "gotong", "exp": exp});
+    format!("Bearer {}", sign(&claims, Algorithm::HS256, secret))
+}
+
+struct Walk<'a> {
+    host: &'a Host,
+    operation: &'a Operation,
+    body: Value,
+}
+
+impl Walk<'_> {
+    async fn call(&self, who: &str, path: &str, authorization: Option<&str>) -> Answer {
+        let mut request = self.host.request(who, self.operation.method.clone(), path);
+        if let Some(header) = authorization {
+            request = request.header("Authorization", header);
+        }
+        if self.operation.method != Method::GET {
+            request = request.key(&new_key());
+        }
+        if !self.body.is_null() {
+            request = request.raw(self.body.to_string());
+        }
+        request.send().await
+    }
+
+    async fn expect(&self, who: &str, path: &str, (status, code): (u16, &str)) {
+        let answer = self.call(who, path, None).await;
+        let found = (
+            answer.status.as_u16(),
+            answer.json["code"].as_str().unwrap_or_default(),
+        );
+        let id = &self.operation.id;
+        assert_eq!(found, (status, code), "{id} as `{who}`: {}", answer.text);
+    }
+
+    /// A token that is none is never taken for no token, whatever is asked.
+    async fn wrong_tokens(&self, path: &str) {
+        let id = &self.operation.id;
+        for (header, code) in [
+            (
+                sari(&"another secret".repeat(4), now_s() + 600),
+                "token_invalid",
+            ),
+            (sari(dev_secret(), now_s() - 3_600), "token_expired"),
+            ("Bearer nonsense".to_owned(), "token_invalid"),
+        ] {
+            let alias = path.starts_with("/v1/").then(|| format!("/api{path}"));
+            for path in [Some(path), alias.as_deref()].into_iter().flatten() {
+                let answer = self.call("", path, Some(&header)).await;
+                let found = (answer.status.as_u16(), answer.field("code"));
+                assert_eq!(found, (401, code.to_owned()), "{id} at {path}");
+            }
+        }
+    }
+}
+
+const NOT_FOUND: (u16, &str) = (404, "not_found");
+
+#[tokio::test]
+async fn every_operation_keeps_its_door() {
+    let host = host();
+    let document = host.get("", "/openapi.json").await.ok().json;
+    let modules = host.get("admin/admin", "/v1/audit/modules").await.ok();
+    let module = modules.json[0]["digest"].as_str().unwrap();
+    let hidden = vault(&host).await;
+    let operations = operations(&document);
+    assert!(operations.len() >= 27, "{}", operations.len());
+    let ids: BTreeSet<&str> = operations.iter().map(|each| each.id.as_str()).collect();
+    assert_eq!(ids.len(), operations.len(), "operation ids are unique");
+    for operation in &operations {
+        let matter = open(&host).await;
+        let Some(Case {
+            rule,
+            body,
+            success,
+        }) = case(&operation.id, &matter)
+        else {
+            panic!(
+                "`{}` ({} {}) has no case in this walk: say who may",
+                operation.id, operation.method, operation.path
+            );
+        };
+        let path = address(operation, &matter, module);
+        let unseen = address(operation, &hidden, module);
+        let in_vault = case(&operation.id, &hidden).map(|case| case.body);
+        let walk = Walk {
+            host: &host,
+            operation,
+            body,
+        };
+        let walk_unseen = Walk {
+            host: &host,
+            operation,
+            body: in_vault.unwrap_or_default(),
+        };
+        walk.wrong_tokens(&path).await;
+        walk_unseen.wrong_tokens(&unseen).await;
+        let may_be_anonymous = matches!(rule, Rule::Anybody | Rule::Visible);
+        assert_eq!(
+            operation.anonymous, may_be_anonymous,
+            "the document says otherwise of {}",
+            operation.id
+        );
+        if !may_be_anonymous {
+            walk.expect("", &path, (401, "token_required")).await;
+            walk_unseen
+                .expect("", &unseen, (401, "token_required"))
+                .await;
+        }
+        match rule {
+            Rule::Anybody => {
+                for who in ["", "dewi"] {
+                    walk.expect(who, &path, success).await;
+                }
+            }
+            Rule::AnyUser => walk.expect("dewi", &path, success).await,
+            Rule::Visible | Rule::VisibleUser => {
+                for who in ["", "dewi", "joko", "sari"] {
+                    if may_be_anonymous || !who.is_empty() {
+                        walk.expect(who, &path, success).await;
+                    }
+                    if may_be_anonymous && who.is_empty() || who == "dewi" || who == "joko" {
+                        walk_unseen.expect(who, &unseen, NOT_FOUND).await;
+                    }
+                }
+                walk_unseen.expect("sari", &unseen, success).await;
+            }
+            Rule::Related {
+                stranger,
+                verifikator,
+                rightful,
+            } => {
+                walk.expect("dewi", &path, (403, stranger)).await;
+                walk.expect("joko", &path, (403, verifikator)).await;
+                walk_unseen.expect("dewi", &unseen, NOT_FOUND).await;
+                walk_unseen.expect("joko", &unseen, NOT_FOUND).await;
+                walk.expect(rightful, &path, success).await;
+            }
+            Rule::Audit => {
+                for who in ["dewi", "sari", "mira/moderator"] {
+                    walk.expect(who, &path, (403, "role_not_held")).await;
+                }
+                for who in ["admin/admin", "batch/service"] {
+                    walk.expect(who, &path, success).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_outside_development_documents_and_answers_no_development_routes() {
+    let host = harness::Setup::default()
+        .outside_dev()
+        .env(
+            "GOTONG_AUTH__HS256_SECRET",
+            "a secret of this test alone, long enough",
+        )
+        .start();
+    let document = host.get("", "/openapi.json").await.ok().json;
+    let printed = harness::gotong(&["openapi"]).output().unwrap().stdout;
+    assert_eq!(document, serde_json::from_slice::<Value>(&printed).unwrap());
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"].get("/dev/clock").is_none());
+    host.request("", Method::POST, "/dev/clock")
+        .raw(json!({"advance_ms": 0}).to_string())
+        .send()
+        .await
+        .is(404, "not_found");
+}

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 POLICIES := $(patsubst %/Cargo.toml,%,$(wildcard policies/*/Cargo.toml))
 
-.PHONY: help demo test test-fast lint policy-tool policies guest-c bench bench-plugin load fuzz setup setup-redis
+.PHONY: help demo test test-contract test-fast lint policy-tool policies guest-c bench bench-plugin load fuzz setup setup-redis
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -27,6 +27,10 @@ test: setup setup-redis lint ## Everything CI runs: format, lints, the policies 
 test-fast: setup ## The tests of the engine, the SDK and the policies: no database is built
 	cargo test --locked -p gotong-engine -p gotong-policy -p gotong-policy-tool -p gotong-prover -p gotong-role-matrix \
 		-p gotong-gate -p gotong-moderation -p gotong-retention -p gotong-edge-pod -p gotong-guests
+
+test-contract: setup ## Call every operation of the running server by its own document (schemathesis), about 3 minutes
+	cargo build --locked -p gotong
+	scripts/test-contract
 
 lint: setup
 	cargo fmt --all --check

@@ -258,3 +258,26 @@ fn a_short_secret_for_cursors_is_refused() {
     );
     assert!(says.contains("cursor_secret is 5 bytes"), "{says}");
 }
+
+#[tokio::test]
+async fn auditors_go_on_from_a_position_in_the_record() {
+    let host = host();
+    let entity = some_transitions(&host).await;
+    let events = async |query: &str| {
+        let path = format!("/v1/audit/events?limit=2{query}");
+        host.get("admin/admin", &path).await
+    };
+    let behind = |stream: &str, seq: &str| format!("&after_stream={stream}&after_seq={seq}");
+    let found = events(&behind(&entity, "1")).await.ok().json;
+    assert_eq!(
+        (&found[0]["stream"], &found[0]["seq"]),
+        (&json!(entity), &json!(2))
+    );
+    for query in [
+        "&after_seq=1".to_owned(),
+        behind(&entity, "-1"),
+        behind(&entity, "9223372036854775808"),
+    ] {
+        events(&query).await.is(400, "invalid_query");
+    }
+}

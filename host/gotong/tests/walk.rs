@@ -56,6 +56,8 @@ struct Matter {
     entity: String,
     transition: String,
     decision: String,
+    /// The timer of its gate.
+    job: String,
 }
 
 const RELATED: (&str, &str) = ("not_related", "relation_not_held");
@@ -77,7 +79,7 @@ fn case(operation: &str, matter: &Matter) -> Option<Case> {
     };
     let long_ago = "2020-01-01T00:00:00Z";
     Some(match operation {
-        "health_live" | "health_ready" | "read_openapi" | "list_transitions" => {
+        "health_live" | "health_ready" | "read_openapi" | "read_docs" | "list_transitions" => {
             of(Rule::Anybody, Value::Null, 200)
         }
         "move_clock" => of(Rule::Anybody, json!({"advance_ms": 0}), 200),
@@ -136,7 +138,19 @@ fn case(operation: &str, matter: &Matter) -> Option<Case> {
             success: (201, ""),
         },
         "audit_events" | "audit_head" | "audit_counts" | "audit_decisions" | "audit_modules"
-        | "audit_module" | "shadow_differences" => of(Rule::Audit, Value::Null, 200),
+        | "audit_module" | "shadow_differences" | "read_metrics" => {
+            of(Rule::Audit, Value::Null, 200)
+        }
+        "list_jobs" | "read_job" => of(Rule::Audit, Value::Null, 200),
+        // A timer that waits for its time is nothing to set going, and not called off unless that is forced.
+        "retry_job" => Case {
+            success: (409, "job_waits"),
+            ..of(Rule::Audit, Value::Null, 409)
+        },
+        "cancel_job" => Case {
+            success: (409, "job_needed"),
+            ..of(Rule::Audit, json!({}), 409)
+        },
         _ => return None,
     })
 }
@@ -154,6 +168,7 @@ fn address(operation: &Operation, matter: &Matter, module: &str) -> String {
         .path
         .replace("{id}", id)
         .replace("{relation}", "participant")
+        .replace("{job_id}", &matter.job)
         .replace("{digest}", module);
     assert!(!path.contains('{'), "no value for a parameter of {path}");
     match operation.id.as_str() {
@@ -180,6 +195,21 @@ fn operations(document: &Value) -> Vec<Operation> {
     found
 }
 
+async fn timer(host: &Host, transition: &str) -> String {
+    let mut path = "/v1/admin/jobs?limit=50&state=pending".to_owned();
+    loop {
+        let page = host.get("admin/admin", &path).await.ok().json;
+        let jobs = page["jobs"].as_array().unwrap().iter();
+        let mut ids = jobs.map(|job| job["job_id"].as_str().unwrap());
+        if let Some(id) = ids.find(|id| id.contains(transition)) {
+            return id.to_owned();
+        }
+        let next = page["next"].as_str();
+        let next = next.unwrap_or_else(|| panic!("no timer of {transition} in {page}"));
+        path = format!("/v1/admin/jobs?limit=50&state=pending&after={next}");
+    }
+}
+
 /// A stranger is `dewi`; `joko` is a verifikator, `wati` a participant, `sari` the author.
 async fn open(host: &Host) -> Matter {
     let (entity, transition) = host.at_a_vote().await;
@@ -187,6 +217,7 @@ async fn open(host: &Host) -> Matter {
     let refused = host.propose("dewi", &entity, "bahas").await;
     Matter {
         decision: refused.is(403, "not_related").field("decision_id"),
+        job: timer(host, &transition).await,
         entity,
         transition,
     }
@@ -198,9 +229,11 @@ async fn vault(host: &Host) -> Matter {
     let entity = host.seed_with(seed).await;
     let refused = host.propose("sari", &entity, "keresahan").await;
     let transition = host.propose("sari", &entity, "bahas").await.ok();
+    let transition = transition.field("transition_id");
     Matter {
         decision: refused.is(422, "same_stage").field("decision_id"),
-        transition: transition.field("transition_id"),
+        job: timer(host, &transition).await,
+        transition,
         entity,
     }
 }

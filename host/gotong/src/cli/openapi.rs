@@ -38,7 +38,7 @@ impl OpenApi {
         let text = if self.problems {
             page(&refusals(&config.policies_dir()?)?)?
         } else {
-            crate::http::document(false).to_pretty_json()? + "\n"
+            serde_json::to_string_pretty(&crate::http::document(false))? + "\n"
         };
         let Some(path) = self.check else {
             print!("{text}");

@@ -18,8 +18,8 @@ pub mod valid;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
@@ -51,7 +51,7 @@ fn documented(dev: bool) -> OpenApiRouter<App> {
 }
 
 /// The document of a host, in development or not.
-pub fn document(dev: bool) -> OpenApi {
+pub fn document(dev: bool) -> Value {
     openapi::completed(documented(dev).into_openapi())
 }
 

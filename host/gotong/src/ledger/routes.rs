@@ -18,6 +18,7 @@ use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::ValidQuery;
+use crate::problems::Code;
 use crate::rulings;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -59,7 +60,8 @@ struct After {
     /// Behind this stream: positions are in the order of streams, and of sequence within each
     after_stream: Option<String>,
     /// and behind this event of it.
-    after_seq: Option<u64>,
+    #[param(minimum = 0)]
+    after_seq: Option<i64>,
     #[param(inline)]
     limit: Option<AuditPageSize>,
 }
@@ -82,14 +84,25 @@ async fn events(
     ValidQuery(query): ValidQuery<After>,
 ) -> Result<Json<Vec<EventRow>>, Problem> {
     authorize_audit(&app, &context)?;
-    let after = query
-        .after_stream
-        .as_deref()
-        .map(|stream| (stream, query.after_seq.unwrap_or_default()));
+    let after = match (&query.after_stream, query.after_seq) {
+        (None, None) => None,
+        (Some(stream), seq) => {
+            let seq = u64::try_from(seq.unwrap_or_default()).map_err(|_| wrong_position())?;
+            Some((stream.as_str(), seq))
+        }
+        (None, Some(_)) => return Err(wrong_position()),
+    };
     found(
         app.store
             .events_after(after, query.limit.unwrap_or_default().get())
             .await,
+    )
+}
+
+fn wrong_position() -> Problem {
+    Problem::new(
+        Code::InvalidQuery,
+        "`after_seq` is a position within `after_stream`, 0 or more",
     )
 }
 

@@ -1,10 +1,13 @@
 //! The API's document (OpenAPI 3.1), made from the routes: each handler says what is its own, and what the middleware
 //! does to every request is added here.
 
+mod page;
+
 use axum::Extension;
 use axum::body::Bytes;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::IntoResponse;
+use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
@@ -44,20 +47,23 @@ pub fn head() -> OpenApi {
 }
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(openapi))
+    OpenApiRouter::default()
+        .routes(routes!(openapi))
+        .routes(routes!(docs))
 }
 
 /// The document as it is served.
 #[derive(Clone, Debug)]
 pub struct Served {
     json: Bytes,
+    page: Bytes,
 }
 
 impl Served {
-    pub fn new(document: &OpenApi) -> Self {
+    pub fn new(document: &Value) -> Self {
         Self {
-            // A document of strings and numbers always has a JSON form.
-            json: document.to_json().unwrap_or_default().into(),
+            json: document.to_string().into(),
+            page: page::page(document).into(),
         }
     }
 }
@@ -75,8 +81,28 @@ async fn openapi(Extension(served): Extension<Served>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], served.json)
 }
 
+/// The same to read
+#[utoipa::path(
+    get,
+    path = "/docs",
+    operation_id = "read_docs",
+    tag = "contract",
+    security(()),
+    responses((status = 200, body = String, content_type = "text/html"))
+)]
+async fn docs(Extension(served): Extension<Served>) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ];
+    (headers, served.page)
+}
+
 /// Adds to every operation what holds for all of them.
-pub fn completed(mut document: OpenApi) -> OpenApi {
+pub fn completed(mut document: OpenApi) -> Value {
     for item in document.paths.paths.values_mut() {
         operations(item).for_each(complete);
     }
@@ -86,8 +112,42 @@ pub fn completed(mut document: OpenApi) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT");
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+    // A document of strings and numbers always has a JSON form.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    name_millis(&mut document);
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut()
+        && let Some(mut millis) = schemas.remove(ALIASED)
+    {
+        millis["description"] = "Milliseconds since 1970.".into();
+        schemas.insert(MILLIS.to_owned(), millis);
+    }
     document
 }
+
+/// What utoipa calls the alias `Millis`, and what it is called here.
+const ALIASED: &str = "i64";
+const MILLIS: &str = "Millis";
+
+fn name_millis(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(place)
+                        if name == "$ref" && place.strip_prefix(SCHEMAS) == Some(ALIASED) =>
+                    {
+                        *place = format!("{SCHEMAS}{MILLIS}");
+                    }
+                    inner => name_millis(inner),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_millis),
+        _ => {}
+    }
+}
+
+const SCHEMAS: &str = "#/components/schemas/";
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [

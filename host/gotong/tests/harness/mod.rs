@@ -7,6 +7,8 @@
 
 pub mod redis;
 
+pub mod surrealdb;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

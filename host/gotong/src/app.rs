@@ -71,6 +71,10 @@ impl App {
         let shadows = Shadows::new(config.shadow_sample_permille);
         let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
         let gate = Gate::new(&config, redis.clone());
+        let clock = Clock::default();
+        if config.dev {
+            clock.advance(config.clock_ahead_ms);
+        }
         Self(Arc::new(Parts {
             config,
             store,
@@ -83,7 +87,7 @@ impl App {
             gate,
             cursors,
             metrics: Arc::default(),
-            clock: Clock::default(),
+            clock,
             requests: KeyedLocks::default(),
             streams: KeyedLocks::default(),
             jobs,

@@ -103,6 +103,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// Development: the dev key is accepted and the clock can be moved.
     pub dev: bool,
+    /// `--dev` only: how far domain time is ahead of the machine's. Hosts of one store start with the same.
+    pub clock_ahead_ms: u64,
     /// `--dev` only: the process ends there at the first command, to prove that nothing is left half-done.
     pub crash_at: Option<CrashPoint>,
 }
@@ -186,6 +188,7 @@ impl Default for Config {
             role: Role::All,
             jobs: Jobs::default(),
             dev: false,
+            clock_ahead_ms: 0,
             crash_at: None,
         }
     }

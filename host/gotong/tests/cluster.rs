@@ -214,6 +214,11 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
         .collect();
 
     let begun = Instant::now();
+    let (_, vote) = cluster.any().at_a_vote().await;
+    let ballot = [("wati", "yes"), ("sari", "no")];
+    for (who, choice) in ballot {
+        cluster.any().vote(who, &vote, choice).await.ok();
+    }
     progress(&done, 6).await;
     for place in 0..HOSTS {
         cluster.kill_host(place);
@@ -229,6 +234,8 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
         tokio::time::sleep(Duration::from_millis(500)).await;
         cluster.server.restart().await;
         progress(&done, 6).await;
+        // A client that lost its connection signs its sessions in again: each as who it was, none with the host's rights.
+        ballots_are_private(&cluster, &vote, &ballot).await;
     }
     // All at once.
     cluster.kill_host(0);
@@ -244,27 +251,31 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
     }
     let wrote = begun.elapsed();
 
-    // Every gate's window runs out, for every host at once, and hosts are killed while the timers fire.
-    let advance = json!({"advance_ms": 25 * HOUR_MS});
-    for host in cluster.hosts.iter().flatten() {
-        let moved = Client::new()
-            .post(format!("{}/dev/clock", host.base))
-            .json(&advance);
-        tokio::spawn(moved.send());
+    // Every host starts again a day later: every gate's window has run out, and hosts are killed while the timers fire.
+    let later = (25 * HOUR_MS).to_string();
+    let setup = std::mem::take(&mut cluster.setup);
+    cluster.setup = setup.env("GOTONG_CLOCK_AHEAD_MS", later);
+    for place in 0..HOSTS {
+        cluster.kill_host(place);
     }
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    for place in 0..HOSTS {
+        cluster.start_host(place);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
     cluster.kill_host(1);
     cluster.redis.kill();
     cluster.redis.restart();
     cluster.start_host(1);
 
     let promises = Arc::into_inner(promises).unwrap().into_inner().unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_secs(180);
     let mut open = promises.proposed.clone();
     while !open.is_empty() {
         if Instant::now() >= until {
             let gate = open.keys().next().unwrap();
-            let query = format!("USE NS gotong DB main; SELECT * FROM job_due LIMIT 3; SELECT * FROM job WHERE state = 'pending' LIMIT 3; SELECT gate, status FROM transition:⟨{gate}⟩;");
+            let query = format!(
+                "USE NS gotong DB main; SELECT * FROM job_due LIMIT 3; SELECT * FROM job WHERE state = 'pending' LIMIT 3; SELECT gate, status FROM transition:⟨{gate}⟩;"
+            );
             panic!(
                 "{} gates never closed, such as {gate}: {}",
                 open.len(),
@@ -291,6 +302,20 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
         wrote.as_secs_f64(),
         promises.retries,
     );
+}
+
+async fn ballots_are_private(cluster: &Cluster, vote: &str, ballots: &[(&str, &str)]) {
+    let path = format!("/v1/transitions/{vote}/votes");
+    for host in cluster.hosts.iter().flatten() {
+        for (who, choice) in ballots {
+            let own = host.get(who, &path).await.ok();
+            let items = own.json["items"].as_array().unwrap();
+            assert_eq!(items.len(), 1, "{who}: {}", own.text);
+            assert_eq!(items[0]["choice"], *choice, "{who}: {}", own.text);
+        }
+        let none = host.get("joko", &path).await.ok();
+        assert_eq!(none.json["items"], json!([]), "{}", none.text);
+    }
 }
 
 /// Counts what is there against what was promised.

@@ -63,6 +63,9 @@ pub enum StoreError {
     /// The database did not let a session in.
     #[error("the store did not let a session in")]
     SignIn(#[source] EngineError),
+    /// A server lets in whoever has not signed in.
+    #[error("the server lets in whoever has not signed in; start it with authentication")]
+    Unguarded,
     /// A server's store was opened without the key of people's sessions.
     #[error("the store was opened without the key of people's sessions")]
     NoPeople,

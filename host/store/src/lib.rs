@@ -23,6 +23,7 @@ mod migrations;
 mod people;
 mod proof;
 mod read;
+mod session;
 mod store;
 mod target;
 mod transaction;

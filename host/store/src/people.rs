@@ -14,13 +14,12 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use quick_cache::sync::Cache;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use surrealdb::Surreal;
-use surrealdb::engine::any::Any;
 use surrealdb::types::{RecordId, ToSql};
 
 use crate::error::{EngineError, Failure, StoreError};
 use crate::key::KeyRange;
 use crate::read::Read;
+use crate::session::Session;
 use crate::store::Store;
 use crate::target::Secret;
 use crate::value::text;
@@ -34,8 +33,8 @@ const KEPT: usize = 256;
 /// A session ends at the database after an hour; it is made anew well before.
 const LASTS: Duration = Duration::from_secs(30 * 60);
 const ENDS: &str = "1h";
-/// A token is used at once.
-const TOKEN_LASTS_S: u64 = 60;
+/// As long as a session is kept, and a minute: a client that lost its connection signs in with it again.
+const TOKEN_LASTS_S: u64 = LASTS.as_secs() + 60;
 
 /// Where tokens for the database are good for.
 #[derive(Clone, Debug)]
@@ -48,12 +47,14 @@ pub(crate) struct Place {
 pub(crate) struct People {
     place: Place,
     key: EncodingKey,
-    sessions: Cache<String, Session>,
+    /// Cloned for each person: every clone is a session of its own.
+    nobody: Session,
+    sessions: Cache<String, Kept>,
 }
 
 #[derive(Clone)]
-struct Session {
-    db: Arc<Surreal<Any>>,
+struct Kept {
+    session: Arc<Session>,
     since: Instant,
 }
 
@@ -65,7 +66,7 @@ impl fmt::Debug for People {
 
 /// A store as one person may see it.
 pub struct PersonStore {
-    db: Arc<Surreal<Any>>,
+    session: Arc<Session>,
 }
 
 impl fmt::Debug for PersonStore {
@@ -78,7 +79,7 @@ impl PersonStore {
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows. Rows and fields that the person may not
     /// see are not there.
     pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
-        Read::new(&self.db, query)
+        Read::new(&self.session, query)
     }
 
     /// Neighbouring rows in key order, as far as the person may see them.
@@ -94,46 +95,42 @@ impl PersonStore {
     }
 
     #[cfg(test)]
-    pub(crate) fn raw(&self) -> &Surreal<Any> {
-        &self.db
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 }
 
 impl People {
-    pub(crate) fn new(place: Place, key: &Secret) -> Self {
+    pub(crate) fn new(place: Place, key: &Secret, nobody: Session) -> Self {
         Self {
             place,
             key: EncodingKey::from_secret(key.reveal().as_bytes()),
+            nobody,
             sessions: Cache::new(KEPT),
         }
     }
 
-    async fn session(&self, host: &Surreal<Any>, person: &str) -> Result<Session, StoreError> {
-        let made = self
+    async fn session(&self, person: &str) -> Result<Kept, StoreError> {
+        let kept = self
             .sessions
-            .get_or_insert_async(person, self.sign_in(host, person))
+            .get_or_insert_async(person, self.sign_in(person))
             .await?;
-        if made.since.elapsed() < LASTS {
-            return Ok(made);
+        if kept.since.elapsed() < LASTS {
+            return Ok(kept);
         }
-        let anew = self.sign_in(host, person).await?;
+        let anew = self.sign_in(person).await?;
         self.sessions.insert(person.to_owned(), anew.clone());
         Ok(anew)
     }
 
-    async fn sign_in(&self, host: &Surreal<Any>, person: &str) -> Result<Session, StoreError> {
+    async fn sign_in(&self, person: &str) -> Result<Kept, StoreError> {
         let id = RecordId::new(PERSON, person).to_sql();
         let token = self
             .place
             .token(PERSON, &self.key, Some(id), &[])
             .map_err(StoreError::SignIn)?;
-        // A clone begins with the host's rights. One that could not sign in is dropped here, never handed out.
-        let db = host.clone();
-        db.authenticate(token)
-            .await
-            .map_err(|error| StoreError::SignIn(EngineError::new(error)))?;
-        Ok(Session {
-            db: Arc::new(db),
+        Ok(Kept {
+            session: Arc::new(self.nobody.signed_in(token).await?),
             since: Instant::now(),
         })
     }
@@ -155,7 +152,7 @@ struct Claims<'a> {
 }
 
 impl Place {
-    /// A token for one access method, good for a minute.
+    /// A token for one access method.
     fn token(
         &self,
         access: &str,
@@ -217,8 +214,10 @@ impl Store {
     /// [`StoreError::SignIn`] when the database does not let the person in.
     pub async fn as_person(&self, person: &str) -> Result<PersonStore, StoreError> {
         let people = self.people().ok_or(StoreError::NoPeople)?;
-        let session = people.session(self.session(), person).await?;
-        Ok(PersonStore { db: session.db })
+        let kept = people.session(person).await?;
+        Ok(PersonStore {
+            session: kept.session,
+        })
     }
 
     /// Lets people in by tokens that are signed with this key. Once for a server, by an owner of the database;

@@ -5,27 +5,27 @@ use std::pin::Pin;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use surrealdb::engine::any::Any;
+use surrealdb::IndexedResults;
 use surrealdb::types::{Value, Variables};
-use surrealdb::{IndexedResults, Surreal};
 
 use crate::error::StoreError;
 use crate::key::{Key, KeyRange};
-use crate::store::{self, FailureCounts, Store};
+use crate::session::Session;
+use crate::store::{FailureCounts, Store};
 use crate::value::{decode, encode};
 
 /// A read being put together; await it for its [`Rows`].
 #[derive(Debug)]
 #[must_use = "a read does nothing until it is awaited"]
 pub struct Read<'a> {
-    session: &'a Surreal<Any>,
+    session: &'a Session,
     query: &'a str,
     variables: Result<Variables, StoreError>,
     failed: Option<&'a FailureCounts>,
 }
 
 impl<'a> Read<'a> {
-    pub(crate) fn new(session: &'a Surreal<Any>, query: &'a str) -> Self {
+    pub(crate) fn new(session: &'a Session, query: &'a str) -> Self {
         Read {
             session,
             query,
@@ -80,7 +80,7 @@ impl<'a> IntoFuture for Read<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let ran = store::run(self.session, self.query, self.variables?).await;
+            let ran = self.session.run(self.query, self.variables?).await;
             if let (Err(failure), Some(failed)) = (&ran, self.failed) {
                 failed.note(failure);
             }

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::error::{EngineError, Failure, StoreError};
 use crate::people::{self, People, Place};
 use crate::read::Read;
+use crate::session::Session;
 use crate::target::{Secret, Server, Target};
 
 /// Namespace and database of an embedded store, which holds nothing else.
@@ -32,9 +33,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    // Never cloned: each clone of a client is a session of its own that has to sign in.
-    db: Surreal<Any>,
-    embedded: bool,
+    session: Session,
     // Neither embedded engine of the lock may be written by two transactions at once: both look for
     // conflicts and apply the writes in separate steps, and acknowledged commits were lost between them
     // (tests/concurrency.rs). The data belongs to this process alone, so one writer at a time is enough.
@@ -93,7 +92,10 @@ impl Store {
             target: target.to_string(),
             source,
         })?;
-        let people = key.map(|key| People::new(place, &key));
+        let people = match key {
+            Some(key) => Some(People::new(place, &key, begin_people(target, &db).await?)),
+            None => None,
+        };
         Ok(Store::new(db, target, people))
     }
 
@@ -107,22 +109,15 @@ impl Store {
     }
 
     fn new(db: Surreal<Any>, target: &Target, people: Option<People>) -> Store {
-        let embedded = target.is_embedded();
-        let one_writer = embedded.then(|| Mutex::new(()));
+        let one_writer = target.is_embedded().then(|| Mutex::new(()));
         Store {
             inner: Arc::new(Inner {
-                db,
-                embedded,
+                session: Session::new(db, !target.is_embedded()),
                 one_writer,
                 people,
                 failed: FailureCounts::default(),
             }),
         }
-    }
-
-    /// The host's own session.
-    pub(crate) fn session(&self) -> &Surreal<Any> {
-        &self.inner.db
     }
 
     pub(crate) fn people(&self) -> Option<&People> {
@@ -131,12 +126,12 @@ impl Store {
 
     /// Whether the database runs inside this process.
     pub fn is_embedded(&self) -> bool {
-        self.inner.embedded
+        !self.inner.session.is_remote()
     }
 
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows.
     pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
-        Read::new(&self.inner.db, query).noting(&self.inner.failed)
+        Read::new(&self.inner.session, query).noting(&self.inner.failed)
     }
 
     /// Runs a query and takes all of its errors.
@@ -145,7 +140,7 @@ impl Store {
         query: &str,
         variables: Variables,
     ) -> Result<IndexedResults, Failure> {
-        let ran = run(&self.inner.db, query, variables).await;
+        let ran = self.inner.session.run(query, variables).await;
         ran.inspect_err(|failure| self.inner.failed.note(failure))
     }
 
@@ -178,23 +173,6 @@ impl Store {
     }
 }
 
-/// Runs a query in a session and takes all of its errors.
-pub(crate) async fn run(
-    session: &Surreal<Any>,
-    query: &str,
-    variables: Variables,
-) -> Result<IndexedResults, Failure> {
-    let mut response = session
-        .query(query)
-        .bind(variables)
-        .await
-        .map_err(Failure::of_error)?;
-    match Failure::of(&mut response) {
-        Some(failure) => Err(failure),
-        None => Ok(response),
-    }
-}
-
 async fn connect(target: &Target) -> Result<Surreal<Any>, StoreError> {
     let opened = match target {
         Target::Memory => open_embedded("mem://").await,
@@ -205,6 +183,32 @@ async fn connect(target: &Target) -> Result<Surreal<Any>, StoreError> {
         target: target.to_string(),
         source,
     })
+}
+
+/// What people's sessions are cloned from.
+///
+/// A client of a server signs in again by itself when the connection was lost, step by step, without looking whether a
+/// step succeeds: a clone of the host's own client would go on with the host's rights where a person's token was refused. So
+/// on a server they come from a client that never signed in, and a server that lets such a one in is refused.
+async fn begin_people(target: &Target, host: &Surreal<Any>) -> Result<Session, StoreError> {
+    let Target::Server(server) = target else {
+        return Ok(Session::new(host.clone(), false));
+    };
+    let failed = |error| StoreError::Open {
+        target: target.to_string(),
+        source: EngineError::new(error),
+    };
+    let nobody = any::connect(&server.url).await.map_err(failed)?;
+    let may_use = nobody
+        .use_ns(&server.namespace)
+        .use_db(&server.database)
+        .await
+        .is_ok();
+    let nobody = Session::new(nobody, true);
+    match may_use && nobody.run("INFO FOR DB", Variables::new()).await.is_ok() {
+        true => Err(StoreError::Unguarded),
+        false => Ok(nobody),
+    }
 }
 
 fn embedded_place() -> Place {

@@ -28,9 +28,8 @@ pub struct SurrealServer {
 impl SurrealServer {
     /// A server with an empty database, its owner and its editor.
     pub async fn start() -> Self {
-        let program = std::env::var_os("TEST_SURREALDB").unwrap_or_else(|| {
-            panic!("TEST_SURREALDB names no server: use `make test-cluster`")
-        });
+        let program = std::env::var_os("TEST_SURREALDB")
+            .unwrap_or_else(|| panic!("TEST_SURREALDB names no server: use `make test-cluster`"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);

@@ -159,7 +159,14 @@ async fn a_live_select_shows_nobody_what_is_not_theirs() {
     for table in &tables {
         for kind in ["LIVE SELECT *", "LIVE SELECT DIFF"] {
             let query = format!("{kind} FROM {table}");
-            let mut live = session.raw().query(query).await.unwrap().check().unwrap();
+            let mut live = session
+                .session()
+                .db()
+                .query(query)
+                .await
+                .unwrap()
+                .check()
+                .unwrap();
             let stream = live.stream::<Notification<Value>>(0).unwrap();
             let name = format!("{kind} FROM {table}");
             streams.push(stream.map(move |told| (name.clone(), told)).boxed());

@@ -316,7 +316,7 @@ async fn what_cannot_be_asked_is_one_line_and_leaves_nothing_behind() {
     );
     let bundles: [(&[&str], &str); 18] = [
         (&["--bundle", &missing], "cannot be read"),
-        (&["--bundle", &here], "is no file"),
+        (&["--bundle", &here], "is a directory"),
         (&["--bundle", &empty], "line 1"),
         (&["--bundle", &cut], "it was cut"),
         (&["--bundle", &changed], "line "),

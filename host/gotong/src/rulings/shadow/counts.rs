@@ -87,8 +87,9 @@ impl Shadows {
         self.sample_permille
     }
 
-    /// The shadows to be asked beside `decided`: those that know the question (an older contract has no list forms). Only beside the active module: a matter that is decided by an older
-    /// version, or by the module of its scope, differs from a candidate for what is active in any case.
+    /// The shadows to be asked beside `decided`: those that know the question (an older contract has no list forms).
+    /// Only beside the active module: a matter that is decided by an older version, or by the module of its scope,
+    /// differs from a candidate for what is active in any case.
     pub fn of<'a, Q: Question>(
         &'a self,
         policies: &'a Policies,

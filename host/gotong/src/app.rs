@@ -8,6 +8,7 @@ use gotong_engine::{Family, Policies, RulingCache};
 use gotong_store::Store;
 
 use crate::clock::Clock;
+use crate::command::Turns;
 use crate::command::locks::KeyedLocks;
 use crate::config::Config;
 use crate::http::auth::Tokens;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub clock: Clock,
     /// One per (scope, request_id): a repeated request waits for the first.
     pub requests: KeyedLocks,
+    /// The same among hosts, where there is a Redis.
+    pub turns: Turns,
     /// One per stream: commands of one process queue up instead of conflicting in the database.
     pub streams: KeyedLocks,
     pub jobs: Jobs,
@@ -70,6 +73,7 @@ impl App {
         let jobs = Jobs::new(kinds, redis.clone(), &config.jobs);
         let shadows = Shadows::new(config.shadow_sample_permille);
         let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
+        let turns = Turns::new(redis.clone());
         let gate = Gate::new(&config, redis.clone());
         let clock = Clock::default();
         if config.dev {
@@ -89,6 +93,7 @@ impl App {
             metrics: Arc::default(),
             clock,
             requests: KeyedLocks::default(),
+            turns,
             streams: KeyedLocks::default(),
             jobs,
             instance: uuid::Uuid::now_v7().to_string(),

@@ -10,7 +10,7 @@ mod migrate;
 mod openapi;
 mod policy;
 mod replay;
-mod serve;
+pub mod serve;
 mod token;
 
 use std::path::PathBuf;

@@ -19,6 +19,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub body: String,
     pub replayed: bool,
+    /// It lies in the store.
+    pub kept: bool,
 }
 
 /// No answer was stored: the same request may be sent again.
@@ -26,6 +28,9 @@ pub struct Answer {
 pub enum CommandError {
     #[error("the same request is still running")]
     StillRunning,
+    /// Never told: the command begins again.
+    #[error("another host has the turn of this request")]
+    TurnLost,
     #[error("the facts kept changing")]
     Contention,
     #[error("the request id was used for another request")]
@@ -79,6 +84,7 @@ impl Answer {
             status,
             body,
             replayed: false,
+            kept: false,
         })
     }
 
@@ -96,6 +102,7 @@ impl Answer {
             status,
             body: stored.body,
             replayed: true,
+            kept: true,
         })
     }
 }
@@ -208,7 +215,7 @@ impl From<CommandError> for Problem {
                 "the same request is still running; ask again in a moment",
             )
             .retry_after(1),
-            CommandError::Contention => Self::new(
+            CommandError::Contention | CommandError::TurnLost => Self::new(
                 Code::Contention,
                 "too many changes at once; send the request again with the same Idempotency-Key",
             )

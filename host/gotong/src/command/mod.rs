@@ -7,12 +7,13 @@
 pub mod answer;
 pub mod locks;
 pub mod refusal;
+mod turns;
 pub mod work;
 
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gotong_engine::types::Trigger;
 use gotong_store::StoredResponse;
@@ -25,6 +26,8 @@ use crate::problems::Code;
 use answer::{Answer, CommandError};
 use refusal::{Fault, Refusal};
 use tracing::Instrument;
+use turns::Turn;
+pub use turns::Turns;
 use work::Work;
 
 /// Longest pause before a command whose facts went stale starts again.
@@ -87,9 +90,17 @@ impl App {
         let Ok(_running) = tokio::time::timeout(wait, self.requests.lock(&request)).await else {
             return Err(CommandError::StillRunning);
         };
+        let Some(mut turn) = self.turn(context, &request).await else {
+            return Err(CommandError::StillRunning);
+        };
         let _queued = self.streams.lock(&scope).await;
         for attempt in 0..self.config.limits.commit_tries {
-            match self.attempt(&scope, context, command).await {
+            match self.attempt(&scope, context, command, &turn).await {
+                // Another host works it out by now: its answer is waited for.
+                Err(CommandError::TurnLost) => match self.turn(context, &request).await {
+                    Some(next) => turn = next,
+                    None => return Err(CommandError::StillRunning),
+                },
                 // Another host was quicker, with this very request or with one that changed the facts.
                 Err(error) if error.is_passing() => {
                     let error = error.to_string();
@@ -97,10 +108,23 @@ impl App {
                     self.metrics.retried();
                     tokio::time::sleep(pause(attempt)).await;
                 }
-                ended => return ended,
+                ended => {
+                    turn.end(ended.as_ref().is_ok_and(|answer| answer.kept));
+                    return ended;
+                }
             }
         }
+        turn.end(false);
         Err(CommandError::Contention)
+    }
+
+    /// Waits for the turn of a request among all hosts. The work of a job has its lease, and needs none.
+    async fn turn(&self, context: &CommandContext, request: &str) -> Option<Turn> {
+        if context.lease.is_some() {
+            return Some(Turn::Free);
+        }
+        let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
+        self.turns.take(request, Instant::now() + wait).await
     }
 
     async fn attempt(
@@ -108,6 +132,7 @@ impl App {
         scope: &str,
         context: &CommandContext,
         command: &impl Command,
+        turn: &Turn,
     ) -> Result<Answer, CommandError> {
         if let Some(stored) = self.store.response(scope, &context.request_id).await? {
             return Answer::repeat(stored, context);
@@ -118,7 +143,7 @@ impl App {
             Err(Refusal::Fault(fault)) => return Err(fault.into()),
             outcome => outcome,
         };
-        let answer = Answer::first(&outcome, context)?;
+        let mut answer = Answer::first(&outcome, context)?;
         let response = is_kept(&outcome, context).then(|| StoredResponse {
             scope: scope.to_owned(),
             request_id: context.request_id.clone(),
@@ -128,6 +153,7 @@ impl App {
             body: answer.body.clone(),
             at_ms: context.now_ms,
         });
+        answer.kept = response.is_some();
         let (commit, shadows) = work.into_commit(outcome.is_ok(), response);
         if commit.response.is_none() && commit.decisions.is_empty() {
             return Ok(answer);
@@ -135,6 +161,9 @@ impl App {
         self.crash_point(CrashPoint::BeforeCommit);
         if self.config.dev && self.config.crash_at == Some(CrashPoint::HangBeforeCommit) {
             std::future::pending::<()>().await;
+        }
+        if !turn.holds().await {
+            return Err(CommandError::TurnLost);
         }
         self.store
             .commit(&commit)

@@ -144,6 +144,32 @@ impl Store {
         ran.inspect_err(|failure| self.inner.failed.note(failure))
     }
 
+    /// Whether this login may write: tried in a transaction that is thrown away.
+    ///
+    /// # Errors
+    ///
+    /// With what the engine says to the contrary.
+    pub async fn may_write(&self) -> Result<(), StoreError> {
+        const QUERY: &str = "BEGIN; UPSERT stream:doctor SET stream = 'doctor', seq = 0, hash = '' RETURN NONE; \
+            THROW 'gotong may write'; COMMIT;";
+        match self.write(QUERY, Variables::new()).await {
+            Err(Failure::Other(error)) if error.to_string().contains("gotong may write") => Ok(()),
+            Err(failure) => Err(failure.into()),
+            // A transaction that was to fail and did not.
+            Ok(_) => Err(StoreError::Query(EngineError::new("nothing was thrown"))),
+        }
+    }
+
+    /// The time of the machine that the database runs on, in milliseconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn clock_ms(&self) -> Result<i64, StoreError> {
+        let mut rows = self.read("RETURN time::millis(time::now())").await?;
+        rows.first(0)?.ok_or(StoreError::NoResult { index: 0 })
+    }
+
     /// How many queries failed since the store was opened.
     pub fn failures(&self) -> Failures {
         Failures {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod demo;
+mod doctor;
 mod jobs;
 mod migrate;
 mod openapi;
@@ -39,6 +40,8 @@ struct Cli {
 enum Command {
     /// Serve the API
     Serve(serve::Serve),
+    /// Say whether a host could serve with these settings, here and now
+    Doctor(doctor::Doctor),
     /// Drive a community matter from its seed to tuntas, over HTTP, and prove what was recorded
     Demo(demo::Demo),
     /// Bring a store's schema up to date
@@ -137,6 +140,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve.run(config).await,
+            Command::Doctor(doctor) => doctor.run(config).await,
             Command::Demo(demo) => demo.run(config).await,
             Command::Migrate(migrate) => migrate.run(config).await,
             Command::Replay(replay) => replay.run(config).await,

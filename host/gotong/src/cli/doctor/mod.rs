@@ -1,0 +1,131 @@
+//! `gotong doctor`: whether a host could serve with these settings, here and now. It changes nothing.
+//!
+//! Each line is ok, a warning or a failure, and what is not ok says how to put it right.
+
+mod reach;
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::CliError;
+use crate::config::{Config, Secret};
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Folder of the store (default: the configured store_url)
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// As for a host in development
+    #[arg(long)]
+    dev: bool,
+    /// JSON instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Warning,
+    Failed,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    state: State,
+    says: String,
+    /// How to put it right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &'static str, says: impl Into<String>) -> Self {
+        Self {
+            check,
+            state: State::Ok,
+            says: says.into(),
+            fix: None,
+        }
+    }
+
+    fn warning(check: &'static str, says: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            check,
+            state: State::Warning,
+            says: says.into(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    fn failed(check: &'static str, says: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            check,
+            state: State::Failed,
+            says: says.into(),
+            fix: Some(fix.into()),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+impl Doctor {
+    pub async fn run(self, mut config: Config) -> Result<ExitCode, CliError> {
+        config.dev |= self.dev;
+        if let Some(data) = self.data {
+            config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
+        }
+        let mut findings = vec![
+            settings::config(&config),
+            settings::lease(&config),
+            settings::cache(&config),
+        ];
+        findings.extend(settings::policies(&config));
+        let address = reach::listen(&config).await;
+        let is_serving = address.state == State::Ok && address.says.contains(reach::ANSWERS);
+        findings.push(address);
+        findings.extend(reach::store(&config, is_serving).await);
+        findings.extend(reach::redis(&config).await);
+        let report = Report {
+            ok: findings
+                .iter()
+                .all(|finding| finding.state != State::Failed),
+            findings,
+        };
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        } else {
+            report.findings.iter().for_each(print);
+        }
+        Ok(if report.ok {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn print(finding: &Finding) {
+    let state = match finding.state {
+        State::Ok => "ok",
+        State::Warning => "warning",
+        State::Failed => "failed",
+    };
+    println!("{state:8} {:9} {}", finding.check, finding.says);
+    if let Some(fix) = &finding.fix {
+        println!("{:18} {fix}", "");
+    }
+}

@@ -1,0 +1,119 @@
+//! What can be said of the settings and of this machine alone.
+
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use gotong_engine::signature;
+
+use super::Finding;
+use crate::command::answer::error_chain;
+use crate::config::Config;
+use crate::startup::load_policies;
+
+/// Whether a host would start with them.
+pub fn config(config: &Config) -> Finding {
+    match config.clone().ready_to_serve() {
+        Err(error) => Finding::failed(
+            "config",
+            error_chain(&error),
+            "change the setting; docs/operating.md lists them",
+        ),
+        Ok(config) if config.dev => Finding::warning(
+            "config",
+            "valid, for development: anybody can sign tokens with the public key",
+            "start without --dev before strangers reach the host",
+        ),
+        Ok(config) => {
+            let keys = match (&config.auth.hs256_secret, &config.auth.eddsa_public_key_pem) {
+                (Some(_), Some(_)) => "a secret and a public key",
+                (Some(_), None) => "a secret",
+                _ => "a public key",
+            };
+            Finding::ok("config", format!("valid; tokens are checked with {keys}"))
+        }
+    }
+}
+
+/// Whether two hosts could come to run one job.
+pub fn lease(config: &Config) -> Finding {
+    match config.limits.check() {
+        Ok(()) => Finding::ok(
+            "lease",
+            format!(
+                "a request ends after {} ms, before the lease of a job",
+                config.limits.request_timeout_ms
+            ),
+        ),
+        Err(error) => Finding::failed("lease", error.to_string(), "change the limits as it says"),
+    }
+}
+
+/// Whether compiled modules can be kept.
+pub fn cache(config: &Config) -> Finding {
+    let fix = "set cache_dir to a folder that the host's user may write: without it modules are compiled at every start";
+    let Some(path) = config.cache_dir() else {
+        return Finding::warning("cache", "there is no folder for compiled modules", fix);
+    };
+    match may_write(&path) {
+        Ok(()) => Finding::ok("cache", format!("`{}` can be written", path.display())),
+        Err(error) => Finding::warning("cache", format!("`{}`: {error}", path.display()), fix),
+    }
+}
+
+/// Whether files can be made in a folder, or, where it is not there yet, in the nearest one above it.
+pub fn may_write(path: &Path) -> std::io::Result<()> {
+    let nearest = path.ancestors().find(|folder| folder.is_dir());
+    let nearest = match nearest {
+        Some(folder) => folder,
+        None => Path::new("."),
+    };
+    tempfile::tempfile_in(nearest).map(drop)
+}
+
+/// Whether what is pinned is there and is what the lock says, and who vouches for the lock.
+pub fn policies(config: &Config) -> Vec<Finding> {
+    let policies = match load_policies(config) {
+        Ok(policies) => policies,
+        Err(error) => {
+            return vec![Finding::failed(
+                "policies",
+                error_chain(&error),
+                "restore the folder as it was committed; `gotong policy check` says more of a module",
+            )];
+        }
+    };
+    let lock = policies.lock();
+    let loaded = Finding::ok(
+        "policies",
+        format!(
+            "{} modules pinned, {} loaded, every digest as the lock says",
+            lock.pins().len(),
+            policies.modules().len()
+        ),
+    );
+    vec![loaded, signed(config, policies.signed_by().is_some())]
+}
+
+fn signed(config: &Config, is_checked: bool) -> Finding {
+    let is_signed = config
+        .policies_dir()
+        .ok()
+        .and_then(|path| Dir::open_ambient_dir(path, ambient_authority()).ok())
+        .is_some_and(|dir| signature::is_signed(&dir));
+    if is_checked {
+        Finding::ok("signature", "a trusted key signed the lock")
+    } else if is_signed {
+        Finding::warning(
+            "signature",
+            "the lock is signed, and nobody checks it",
+            "set require_signed_lock and lock_keys",
+        )
+    } else {
+        Finding::warning(
+            "signature",
+            "the lock is not signed: whoever can write the folder can change what decides",
+            "`gotong policy sign`, and set require_signed_lock and lock_keys",
+        )
+    }
+}

@@ -83,6 +83,20 @@ async fn what_happens_is_counted() {
         host.get("budi", &format!("/v1/entities/{entity}")).await;
     }
     let seen = scrape(&host).await;
+    assert!(
+        (seen.sum("gotong_jobs", &[("state", "waiting")]) - 1.0).abs() < 0.1,
+        "the gate's timer"
+    );
+    assert!((seen.sum("gotong_jobs", &[("state", "due")])).abs() < 0.1);
+    host.wait_hours(48).await;
+    let later = scrape(&host).await;
+    assert!(
+        later.sum(
+            "gotong_job_runs_total",
+            &[("kind", "close_gate"), ("outcome", "done")]
+        ) >= 1.0
+    );
+    assert!(later.sum("gotong_jobs", &[("state", "waiting")]).abs() < 0.1);
     let requests = |labels: &[(&str, &str)]| seen.sum("gotong_http_requests_total", labels);
     assert!(
         (requests(&[

@@ -190,6 +190,13 @@ impl Slot {
             self.attempt(kind, &claimed).await
         };
         let dispatcher = &app.jobs.dispatcher;
+        let ended = match &outcome {
+            Ok(()) => "done",
+            Err(JobError::LeaseLost) => "lease_lost",
+            Err(_) if kind.wait_ms(&job.job_id, job.attempts).is_none() => "dead",
+            Err(_) => "failed",
+        };
+        app.metrics.job(kind.name, ended);
         match outcome {
             Ok(()) => {
                 dispatcher.settled(&job.job_id, &lease.owner, None).await;

@@ -8,13 +8,14 @@ pub mod routes;
 use std::time::Duration;
 
 use gotong_engine::{Module, Outcome};
+use gotong_store::QueueDepth;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
 use crate::app::App;
-use crate::command::answer::CommandError;
+use crate::command::answer::{CommandError, error_for_log};
 use crate::http::rate::{RouteClass, Who};
 
 const REQUESTS: &str = "gotong_http_requests_total";
@@ -31,6 +32,10 @@ const CACHED: &str = "gotong_ruling_cache_entries";
 const COMMANDS: &str = "gotong_commands_total";
 const RETRIES: &str = "gotong_commit_retries_total";
 const STORE_ERRORS: &str = "gotong_store_errors_total";
+const JOBS: &str = "gotong_jobs";
+const JOBS_LAG: &str = "gotong_jobs_lag_seconds";
+const JOBS_AGE: &str = "gotong_jobs_oldest_age_seconds";
+const JOB_RUNS: &str = "gotong_job_runs_total";
 const REDIS_UP: &str = "gotong_redis_up";
 const BUILD: &str = "gotong_build_info";
 
@@ -186,6 +191,11 @@ impl Metrics {
         self.with(|| counter!(COMMANDS, "outcome" => outcome).increment(1));
     }
 
+    /// How one attempt at a job ended.
+    pub fn job(&self, kind: &'static str, outcome: &'static str) {
+        self.with(|| counter!(JOB_RUNS, "kind" => kind, "outcome" => outcome).increment(1));
+    }
+
     /// Takes in what histograms have gathered: without it they would grow until somebody looks.
     pub fn tidy(&self) {
         self.handle.run_upkeep();
@@ -199,7 +209,27 @@ impl Metrics {
             None => None,
         };
         self.look(app, redis_up);
+        match app.store.jobs().depth(app.clock.now_ms()).await {
+            Ok(depth) => self.queue(&depth),
+            // What is told then is what was seen last; the error is counted as the store's.
+            Err(error) => tracing::warn!(
+                error = error_for_log(&error),
+                "the queue could not be looked at"
+            ),
+        }
         self.handle.render()
+    }
+
+    fn queue(&self, depth: &QueueDepth) {
+        let whole = |number: u64| count(usize::try_from(number).unwrap_or(usize::MAX));
+        let seconds = |ms: i64| Duration::from_millis(ms.unsigned_abs()).as_secs_f64();
+        self.with(|| {
+            gauge!(JOBS, "state" => "waiting").set(whole(depth.waiting));
+            gauge!(JOBS, "state" => "due").set(whole(depth.due));
+            gauge!(JOBS, "state" => "dead").set(whole(depth.dead));
+            gauge!(JOBS_LAG).set(seconds(depth.lag_ms));
+            gauge!(JOBS_AGE).set(seconds(depth.age_ms));
+        });
     }
 
     fn look(&self, app: &App, redis_up: Option<bool>) {
@@ -284,6 +314,16 @@ fn describe() {
         STORE_ERRORS,
         "Queries that the store refused: conflicts, which are tried again, and others"
     );
+    describe_gauge!(
+        JOBS,
+        "Jobs in the store's queue: waiting or worked on, of those due now, and given up"
+    );
+    describe_gauge!(JOBS_LAG, "For how long the first job that is due has been");
+    describe_gauge!(
+        JOBS_AGE,
+        "How long ago the oldest job that is not done was meant to run"
+    );
+    describe_counter!(JOB_RUNS, "Attempts at jobs by how they ended");
     describe_gauge!(REDIS_UP, "Whether Redis answered when it was last asked");
     describe_gauge!(BUILD, "The version that runs");
 }

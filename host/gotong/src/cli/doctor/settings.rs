@@ -35,17 +35,19 @@ pub fn config(config: &Config) -> Finding {
     }
 }
 
-/// Whether two hosts could come to run one job.
+/// Whether a job is done before another host may take it.
 pub fn lease(config: &Config) -> Finding {
-    match config.limits.check() {
+    let (timeout_ms, lease_ms) = (config.limits.request_timeout_ms, config.jobs.lease_ms);
+    match config.jobs.check(timeout_ms) {
         Ok(()) => Finding::ok(
             "lease",
-            format!(
-                "a request ends after {} ms, before the lease of a job",
-                config.limits.request_timeout_ms
-            ),
+            format!("a request ends after {timeout_ms} ms, the lease of a job after {lease_ms} ms"),
         ),
-        Err(error) => Finding::failed("lease", error.to_string(), "change the limits as it says"),
+        Err(error) => Finding::failed(
+            "lease",
+            error.to_string(),
+            "let limits.request_timeout_ms be shorter than jobs.lease_ms",
+        ),
     }
 }
 

@@ -382,6 +382,13 @@ async fn every_operation_keeps_its_door() {
                 for who in ["dewi", "sari", "mira/moderator"] {
                     walk.expect(who, &path, (403, "role_not_held")).await;
                 }
+                if operation.method == Method::GET {
+                    // What is wrong with a request is told to those who may send it.
+                    let join = if path.contains('?') { '&' } else { '?' };
+                    let wrong = format!("{path}{join}nonsense=1");
+                    walk.expect("", &wrong, (401, "token_required")).await;
+                    walk.expect("dewi", &wrong, (403, "role_not_held")).await;
+                }
                 for who in ["admin/admin", "batch/service"] {
                     walk.expect(who, &path, success).await;
                 }

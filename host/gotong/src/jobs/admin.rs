@@ -21,7 +21,6 @@ pub struct JobView {
     pub job_id: String,
     pub kind: String,
     /// `pending`, `done`, `cancelled` or `dead`.
-    #[schema(value_type = String)]
     pub state: JobState,
     /// The stream the work is about.
     pub stream: String,

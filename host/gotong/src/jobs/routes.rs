@@ -13,12 +13,12 @@ use super::admin::{self, Cancel, JobView, JobsPage, Retry};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::command::refusal::Refusal;
-use crate::http::context::{CommandContext, ReadContext};
+use crate::http::context::CommandContext;
 use crate::http::paging::PageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
-use crate::ledger::routes::authorize_audit;
+use crate::ledger::routes::Auditor;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -33,7 +33,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// `pending`, `done`, `cancelled` or `dead`; all, if it is not given.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     state: Option<JobState>,
     /// What the page before gave as `next`.
     after: Option<String>,
@@ -55,10 +55,9 @@ struct Wanted {
 )]
 async fn list(
     State(app): State<App>,
-    context: ReadContext,
+    Auditor(context): Auditor,
     ValidQuery(wanted): ValidQuery<Wanted>,
 ) -> Result<Json<JobsPage>, Problem> {
-    authorize_audit(&app, &context)?;
     let cursors = app
         .cursors
         .of("list_jobs", &wanted.state, &context.caller)?;
@@ -83,10 +82,9 @@ async fn list(
 )]
 async fn show(
     State(app): State<App>,
-    context: ReadContext,
+    _: Auditor,
     ValidPath(job_id): ValidPath<String>,
 ) -> Result<Json<JobView>, Problem> {
-    authorize_audit(&app, &context)?;
     let found = app.store.jobs().get(&job_id).await;
     match found.map_err(|error| refused(Refusal::from(error)))? {
         Some(job) => Ok(Json(job.into())),

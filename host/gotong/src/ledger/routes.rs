@@ -1,7 +1,8 @@
 //! What auditors read over HTTP: events and heads, page by page. Personal fields are not among it.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use gotong_engine::role_matrix::Action;
 use gotong_engine::types::{Effect, PrivacyLevel};
 use gotong_store::{Counts, EventRow, Head};
@@ -26,6 +27,20 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events))
         .routes(routes!(head))
         .routes(routes!(counts))
+}
+
+/// A reader who may audit. Asked for before anything else of the request, so that nobody else learns what it lacks.
+#[derive(Clone, Debug)]
+pub struct Auditor(pub ReadContext);
+
+impl FromRequestParts<App> for Auditor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let context = ReadContext::from_request_parts(parts, app).await?;
+        authorize_audit(app, &context)?;
+        Ok(Self(context))
+    }
 }
 
 /// May this caller audit? 401 for nobody in particular, 403 by the role-matrix.
@@ -80,10 +95,9 @@ struct After {
 )]
 async fn events(
     State(app): State<App>,
-    context: ReadContext,
+    _: Auditor,
     ValidQuery(query): ValidQuery<After>,
 ) -> Result<Json<Vec<EventRow>>, Problem> {
-    authorize_audit(&app, &context)?;
     let after = match (&query.after_stream, query.after_seq) {
         (None, None) => None,
         (Some(stream), seq) => {
@@ -126,10 +140,9 @@ struct Of {
 )]
 async fn head(
     State(app): State<App>,
-    context: ReadContext,
+    _: Auditor,
     ValidQuery(query): ValidQuery<Of>,
 ) -> Result<Json<Head>, Problem> {
-    authorize_audit(&app, &context)?;
     found(app.store.head(&query.stream).await)
 }
 
@@ -142,8 +155,7 @@ async fn head(
     security(("bearer" = [])),
     responses((status = 200, body = Counts), (status = 403)),
 )]
-async fn counts(State(app): State<App>, context: ReadContext) -> Result<Json<Counts>, Problem> {
-    authorize_audit(&app, &context)?;
+async fn counts(State(app): State<App>, _: Auditor) -> Result<Json<Counts>, Problem> {
     found(app.store.counts().await)
 }
 

@@ -10,9 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::http::context::ReadContext;
 use crate::http::problem::Problem;
-use crate::ledger::routes::authorize_audit;
+use crate::ledger::routes::Auditor;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -32,11 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 403),
     ),
 )]
-async fn metrics(
-    State(app): State<App>,
-    context: ReadContext,
-) -> Result<impl IntoResponse, Problem> {
-    authorize_audit(&app, &context)?;
+async fn metrics(State(app): State<App>, _: Auditor) -> Result<impl IntoResponse, Problem> {
     Ok(text(&app).await)
 }
 

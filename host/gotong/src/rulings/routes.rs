@@ -21,7 +21,7 @@ use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidPath, ValidQuery};
-use crate::ledger::routes::authorize_audit;
+use crate::ledger::routes::{Auditor, authorize_audit};
 use crate::ledger::source::IDS_AT_ONCE;
 use crate::rulings::pinned::{PinnedError, PinnedModules};
 use crate::words::Id;
@@ -171,10 +171,9 @@ impl After {
 )]
 async fn page(
     State(app): State<App>,
-    context: ReadContext,
+    _: Auditor,
     ValidQuery(query): ValidQuery<After>,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    authorize_audit(&app, &context)?;
     let rows = match &query.ids {
         Some(ids) => {
             let ids: Vec<&str> = ids.split(',').take(IDS_AT_ONCE).collect();
@@ -198,8 +197,7 @@ async fn page(
     security(("bearer" = [])),
     responses((status = 200, body = Vec<Pin>), (status = 403)),
 )]
-async fn modules(State(app): State<App>, context: ReadContext) -> Result<Json<Vec<Pin>>, Problem> {
-    authorize_audit(&app, &context)?;
+async fn modules(State(app): State<App>, _: Auditor) -> Result<Json<Vec<Pin>>, Problem> {
     Ok(Json(app.policies.lock().pins().to_vec()))
 }
 
@@ -222,10 +220,9 @@ async fn modules(State(app): State<App>, context: ReadContext) -> Result<Json<Ve
 )]
 async fn module(
     State(app): State<App>,
-    context: ReadContext,
+    _: Auditor,
     ValidPath(digest): ValidPath<Digest>,
 ) -> Result<impl IntoResponse, Problem> {
-    authorize_audit(&app, &context)?;
     let read = || {
         let pinned = PinnedModules::open(&app.config)?;
         pinned.pin(&digest).map(|pin| pinned.bytes(pin)).transpose()

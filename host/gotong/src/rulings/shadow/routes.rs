@@ -10,12 +10,11 @@ use utoipa_axum::routes;
 use super::counts::ShadowView;
 use super::store::{self, DifferenceRow};
 use crate::app::App;
-use crate::http::context::ReadContext;
 use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::ValidQuery;
-use crate::ledger::routes::authorize_audit;
+use crate::ledger::routes::Auditor;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(page))
@@ -56,10 +55,9 @@ pub struct ShadowPage {
 )]
 async fn page(
     State(app): State<App>,
-    context: ReadContext,
+    _: Auditor,
     ValidQuery(query): ValidQuery<After>,
 ) -> Result<Json<ShadowPage>, Problem> {
-    authorize_audit(&app, &context)?;
     let limit = query.limit.unwrap_or_default().get();
     let differences = store::page(&app.store, query.after.as_deref(), limit)
         .await

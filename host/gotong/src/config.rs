@@ -32,6 +32,7 @@ const VERBATIM: &[&str] = &[
     "auth__hs256_secret",
     "auth__eddsa_public_key_pem",
     "cursor_secret",
+    "otlp_endpoint",
     "redis_prefix",
     "redis_url",
     "store_url",
@@ -98,6 +99,10 @@ pub struct Config {
     pub forwarded_by: ForwardedBy,
     /// Origins whose pages may call the API; none: no CORS headers. `*` alone: all.
     pub cors_origins: Vec<String>,
+    /// Who takes traces, over OTLP (HTTP): `http://HOST:4318`; none: no traces are made.
+    pub otlp_endpoint: Option<Secret>,
+    /// How many traces in a thousand are made, of those that no client began.
+    pub otlp_sample_permille: u16,
     /// `api` answers requests, `worker` runs jobs, `all` does both.
     pub role: Role,
     pub jobs: Jobs,
@@ -185,6 +190,8 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),
             cors_origins: Vec::new(),
+            otlp_endpoint: None,
+            otlp_sample_permille: 1_000,
             role: Role::All,
             jobs: Jobs::default(),
             dev: false,
@@ -219,6 +226,10 @@ pub enum ConfigError {
     Origin(String),
     #[error("auth.leeway_s is {0}, at most {LONGEST_LEEWAY_S} are forgiven")]
     Leeway(u64),
+    #[error("otlp_endpoint is not an address of the form http://HOST:PORT or https://HOST:PORT")]
+    Otlp,
+    #[error("otlp_sample_permille is {0}, at most 1000 traces in a thousand can be made")]
+    OtlpSample(u16),
     #[error("shadow_sample_permille is {0}, at most 1000 questions in a thousand can be asked")]
     Sample(u16),
     #[error(
@@ -326,6 +337,7 @@ impl Config {
             _ => {}
         }
         self.check_redis()?;
+        self.otlp_endpoint()?;
         if let Some(odd) = self
             .cors_origins
             .iter()
@@ -336,6 +348,22 @@ impl Config {
         self.limits.check()?;
         self.jobs.check(self.limits.request_timeout_ms)?;
         Ok(self)
+    }
+
+    /// Who takes traces.
+    pub fn otlp_endpoint(&self) -> Result<Option<&str>, ConfigError> {
+        if self.otlp_sample_permille > 1_000 {
+            return Err(ConfigError::OtlpSample(self.otlp_sample_permille));
+        }
+        let is_address = |text: &str| {
+            reqwest::Url::parse(text).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none()
+            })
+        };
+        match self.otlp_endpoint.as_ref().map(Secret::expose) {
+            Some(text) if !is_address(text) => Err(ConfigError::Otlp),
+            endpoint => Ok(endpoint),
+        }
     }
 
     /// Scheme and place, as a browser words them; `*` stands alone.

@@ -22,6 +22,7 @@ use gotong_store::Durability;
 
 use crate::command::answer::error_chain;
 use crate::config::{Config, Secret};
+use crate::telemetry;
 
 type CliError = Box<dyn std::error::Error>;
 
@@ -103,11 +104,6 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    crate::telemetry::init(if matches!(cli.command, Command::Serve(_)) {
-        "warn,gotong=info"
-    } else {
-        "warn"
-    });
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -119,7 +115,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What is logged where `RUST_LOG` does not say.
+const USUAL_LOG: &str = "warn";
+const SERVING_LOG: &str = "warn,gotong=info";
+
 fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    if !matches!(cli.command, Command::Serve(_)) {
+        telemetry::init(USUAL_LOG);
+    }
     if let Command::Policy(policy::PolicyCommand::Tool(command)) = &cli.command {
         return Ok(command.run()?.into());
     }
@@ -139,7 +142,12 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         .build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::Serve(serve) => serve.run(config).await,
+            Command::Serve(serve) => {
+                let traces = telemetry::init_with_traces(SERVING_LOG, &config)?;
+                let served = serve.run(config).await;
+                traces.end().await;
+                served
+            }
             Command::Doctor(doctor) => doctor.run(config).await,
             Command::Demo(demo) => demo.run(config).await,
             Command::Migrate(migrate) => migrate.run(config).await,

@@ -143,7 +143,8 @@ impl App {
             Err(Refusal::Fault(fault)) => return Err(fault.into()),
             outcome => outcome,
         };
-        let mut answer = Answer::first(&outcome, context)?;
+        let mut answer = tracing::debug_span!("answer", correlation_id = context.correlation_id)
+            .in_scope(|| Answer::first(&outcome, context))?;
         let response = is_kept(&outcome, context).then(|| StoredResponse {
             scope: scope.to_owned(),
             request_id: context.request_id.clone(),
@@ -167,6 +168,10 @@ impl App {
         }
         self.store
             .commit(&commit)
+            .instrument(tracing::debug_span!(
+                "commit",
+                correlation_id = context.correlation_id
+            ))
             .await
             .map_err(CommandError::Commit)?;
         self.crash_point(CrashPoint::AfterCommit);

@@ -161,6 +161,8 @@ impl Work {
     /// Adds an event to a stream that was watched or begun. The decisions taken since the last event are
     /// chained with it.
     pub fn append(&mut self, stream: &str, event: Event) -> Result<Recorded, Refusal> {
+        let correlation_id = &self.context.correlation_id;
+        let _step = tracing::debug_span!("append", correlation_id).entered();
         let tip = self.tips.get_mut(stream).ok_or_else(|| {
             Fault::Broken(format!("`{stream}` was appended to without being watched"))
         })?;

@@ -14,6 +14,7 @@ use gotong_engine::role_matrix::{Action, AuthorizeFacts};
 use gotong_engine::types::{PrivacyLevel, Relations, Track};
 use serde::Deserialize;
 use serde_json::json;
+use tracing::Instrument;
 
 use crate::clock::Millis;
 use crate::command::Command;
@@ -108,6 +109,11 @@ impl Entity {
 
 /// Loads an entity and the actor's relations to it, at a version that the commit checks again.
 pub async fn load(work: &mut Work, entity_id: &str) -> Result<Entity, Refusal> {
+    let step = tracing::debug_span!("load", correlation_id = work.context.correlation_id);
+    facts(work, entity_id).instrument(step).await
+}
+
+async fn facts(work: &mut Work, entity_id: &str) -> Result<Entity, Refusal> {
     work.watch(entity_id).await?;
     let (row, mine) = store::entity_for(&work.app.store, entity_id, &work.actor().user_id).await?;
     let row = row.ok_or(Refusal::NotFound("entity"))?;

@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::config::Limits;
 use crate::problems::Code;
+use crate::telemetry::traces;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -145,6 +146,7 @@ pub async fn middleware(State(app): State<App>, request: Request, next: Next) ->
         .as_ref()
         .map_or_else(|_| mint(), |ids| ids.correlation_id.clone());
     let span = tracing::info_span!("request", %correlation_id);
+    traces::continue_trace(&span, request.headers());
     async {
         let method = request.method().clone();
         let route = request
@@ -160,6 +162,7 @@ pub async fn middleware(State(app): State<App>, request: Request, next: Next) ->
             .request(method.as_str(), &route, status, elapsed);
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(%method, route, status, elapsed_us, "request");
+        traces::describe_request(method.as_str(), &route, status);
         signed_off(response, request_id, &correlation_id)
     }
     .instrument(span)
@@ -186,7 +189,10 @@ async fn serve(
         let (ids, caller) = (ids?, caller?);
         let limit = Duration::from_millis(app.config.limits.request_timeout_ms);
         let within = async {
-            let request = prepare(app, ids, caller, request).await?;
+            let preparing = tracing::debug_span!("prepare", correlation_id = ids.correlation_id);
+            let request = prepare(app, ids, caller, request)
+                .instrument(preparing)
+                .await?;
             // Who is asked whether the host lives must not be told that it is busy.
             let _place = match class {
                 RouteClass::Public => None,

@@ -3,6 +3,7 @@
 use gotong_engine::{Circumstances, ModuleSet, Record, Verdict};
 
 use crate::http::context::CommandContext;
+use crate::telemetry::traces::trace_id;
 
 /// A row of `policy_decision`: the engine's record, and where and when it was asked.
 pub use gotong_engine::Decision as DecisionRow;
@@ -20,7 +21,7 @@ pub fn row(
         entity_id: entity_id.to_owned(),
         request_id: context.request_id.clone(),
         correlation_id: context.correlation_id.clone(),
-        trace_id: None,
+        trace_id: trace_id(),
     };
     DecisionRow::new(record, asked)
 }

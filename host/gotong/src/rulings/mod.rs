@@ -85,6 +85,15 @@ pub fn ask<Q: Question>(
     stream: &str,
     context: &CommandContext,
 ) -> (Result<Given<Q::Ruling>, Refusal>, DecisionRow) {
+    let correlation_id = &context.correlation_id;
+    let _step = tracing::debug_span!(
+        "ruling",
+        correlation_id,
+        module = module.name(),
+        version = module.version(),
+        function = Q::FUNCTION
+    )
+    .entered();
     let asked = Instant::now();
     let (evaluation, record) = match &app.rulings {
         Some(cache) => {

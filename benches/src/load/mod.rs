@@ -40,6 +40,9 @@ pub struct Plan {
 /// People that wait for their turn when requests come at a rate: more than are ever under way at once.
 const PATIENT_USERS: usize = 64;
 
+/// How long after one another people begin to write.
+const APART: Duration = Duration::from_millis(38);
+
 /// One engine's figures.
 #[derive(Debug, Serialize)]
 pub struct Engine {
@@ -112,6 +115,8 @@ async fn write(
         let (host, matters, pace) = (host.clone(), matters.clone(), pace.clone());
         tokio::spawn(async move {
             let mut record = Record::default();
+            // People do not all begin in the same instant, and then take every step together.
+            tokio::time::sleep(APART * u32::try_from(user).unwrap_or_default()).await;
             while Instant::now() < until {
                 let mut writer = Writer::new(&host, user, &pace, until);
                 if let Some(matter) = writer.carry(&mut record).await? {

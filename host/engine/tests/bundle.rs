@@ -12,7 +12,7 @@ use gotong_engine::bundle::{
 };
 use gotong_engine::whatif::{Candidate, compare};
 use gotong_engine::{
-    Decision, Digest, Engine, Family, Filter, Mode, Run, Summary, check, replay_all,
+    Decision, Digest, Engine, Family, Filter, Mode, Run, Summary, check, printable, replay_all,
 };
 use modules::workspace;
 use proptest::prelude::*;
@@ -108,7 +108,7 @@ fn refused(bundle: &[u8]) -> BundleError {
 
 fn says(error: &BundleError) -> String {
     let text = format!("{error}: {}", error.problem);
-    assert!(!text.contains('\n'), "{text}");
+    assert_eq!(text, printable(&text));
     text
 }
 
@@ -252,7 +252,7 @@ fn what_a_forger_seals_is_refused_by_its_lines() {
         decisions - 1
     );
     type Change<'a> = &'a dyn Fn(&mut Vec<Vec<u8>>);
-    let cases: [(&str, Change<'_>); 14] = [
+    let cases: [(&str, Change<'_>); 16] = [
         ("line 1: a bundle begins with its header", &|lines| {
             drop(lines.remove(0))
         }),
@@ -281,6 +281,15 @@ fn what_a_forger_seals_is_refused_by_its_lines() {
         }),
         ("no line of a bundle", &|lines| {
             lines.insert(2, b"{\"decision\":{}}".to_vec())
+        }),
+        (r"unknown field `a\nb\u{1b}[2J`", &|lines| {
+            lines.insert(2, br#"{"module":{"a\nb\u001b[2J":null}}"#.to_vec())
+        }),
+        (r"decision `a\nb` stands before its module c\r", &|lines| {
+            lines.insert(
+                1,
+                br#"{"decision":{"decision_id":"a\nb","module_digest":"c\r"}}"#.to_vec(),
+            )
         }),
         ("not in canonical form", &|lines| lines[1].insert(1, b' ')),
         ("bundle version 2 is unknown", &|lines| {

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{MAX_LINE, MAX_MODULE_BYTES, MAX_MODULES, VERSION};
 use crate::check::CheckError;
 use crate::digest::Digest;
+use crate::text::printable;
 
 /// A bundle that cannot be used: in which line, and why.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,8 @@ impl fmt::Display for BundleError {
     }
 }
 
-/// What can be wrong with a line.
+/// What can be wrong with a line. What the line itself says is told without the characters that would make it look
+/// like more than one.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// It cannot be read.
@@ -35,13 +37,13 @@ pub enum Problem {
     #[error("the bundle ends here, before its trailer: it was cut; get it again")]
     Truncated,
     /// The first line is no header.
-    #[error("a bundle begins with its header, and this is none: {0}")]
+    #[error("a bundle begins with its header, and this is none: {}", printable(.0))]
     NoHeader(String),
     /// A format of another time.
     #[error("bundle version {0} is unknown; this program reads version {VERSION}")]
     Version(u32),
     /// No line of a bundle.
-    #[error("it is no line of a bundle: {0}")]
+    #[error("it is no line of a bundle: {}", printable(.0))]
     Unreadable(String),
     /// A line that is not written as this format writes it.
     #[error("it is not in canonical form (RFC 8785)")]
@@ -56,10 +58,10 @@ pub enum Problem {
     #[error("more than {MAX_MODULES} modules, or more than {MAX_MODULE_BYTES} bytes of them")]
     TooManyModules,
     /// Bytes that are not base64.
-    #[error("the bytes of module `{0}` are not base64")]
+    #[error("the bytes of module `{}` are not base64", printable(.0))]
     Base64(String),
     /// Bytes of another module.
-    #[error("module `{module}`: the digest of its bytes is {found}, the line says {expected}")]
+    #[error("module `{}`: the digest of its bytes is {found}, the line says {expected}", printable(.module))]
     ModuleDigest {
         /// `name@version`.
         module: String,
@@ -69,7 +71,7 @@ pub enum Problem {
         found: Digest,
     },
     /// A module that may not run.
-    #[error("module `{module}` fails the load-time check")]
+    #[error("module `{}` fails the load-time check", printable(.module))]
     Module {
         /// `name@version`.
         module: String,
@@ -78,7 +80,7 @@ pub enum Problem {
         source: CheckError,
     },
     /// A module that says something else about itself.
-    #[error("module `{module}`: its section says {field} `{found}`")]
+    #[error("module `{}`: its section says {field} `{}`", printable(.module), printable(.found))]
     Section {
         /// `name@version`, as the line has it.
         module: String,
@@ -88,7 +90,7 @@ pub enum Problem {
         found: String,
     },
     /// A decision whose module has not come yet.
-    #[error("decision `{decision_id}` stands before its module {module}")]
+    #[error("decision `{}` stands before its module {}", printable(.decision_id), printable(.module))]
     BeforeItsModule {
         /// The decision.
         decision_id: String,
@@ -97,7 +99,8 @@ pub enum Problem {
     },
     /// A decision twice, or not in order.
     #[error(
-        "decision `{decision_id}` does not come after `{before}`: decisions are in the order of their ids, each once"
+        "decision `{}` does not come after `{}`: decisions are in the order of their ids, each once",
+        printable(.decision_id), printable(.before)
     )]
     Order {
         /// The decision.

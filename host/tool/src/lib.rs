@@ -8,7 +8,7 @@
 #![deny(missing_docs)]
 
 #[macro_use]
-mod out;
+pub mod out;
 
 mod activate;
 mod bench;

@@ -25,17 +25,19 @@ static STDOUT: Mutex<State> = Mutex::new(State::Open);
 pub struct OutError(#[source] io::Error);
 
 /// One line of the answer.
+#[macro_export]
 macro_rules! say {
     ($($text:tt)*) => { $crate::out::write(format_args!("{}\n", format_args!($($text)*))) };
 }
 
 /// One line on stderr.
+#[macro_export]
 macro_rules! complain {
     ($($text:tt)*) => { $crate::out::complain(format_args!($($text)*)) };
 }
 
 /// Writes a part of the answer. What fails is told by [`finish`].
-pub(crate) fn write(text: fmt::Arguments<'_>) {
+pub fn write(text: fmt::Arguments<'_>) {
     let mut state = STDOUT.lock().unwrap_or_else(PoisonError::into_inner);
     if !matches!(*state, State::Open) {
         return;
@@ -50,17 +52,17 @@ pub(crate) fn write(text: fmt::Arguments<'_>) {
 }
 
 /// The answer as JSON on one line; nothing in it steers a terminal.
-pub(crate) fn json(value: &Value) {
+pub fn json(value: &Value) {
     say!("{}", gotong_engine::printable_json(&value.to_string()));
 }
 
 /// The same with indentation.
-pub(crate) fn json_indented(value: &Value) {
+pub fn json_indented(value: &Value) {
     say!("{}", gotong_engine::printable_json(&format!("{value:#}")));
 }
 
 /// Writes a line on stderr. There is nobody to tell when that fails.
-pub(crate) fn complain(text: fmt::Arguments<'_>) {
+pub fn complain(text: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
@@ -68,7 +70,7 @@ pub(crate) fn complain(text: fmt::Arguments<'_>) {
 ///
 /// # Errors
 /// When stdout failed.
-pub(crate) fn finish() -> Result<(), OutError> {
+pub fn finish() -> Result<(), OutError> {
     let mut state = STDOUT.lock().unwrap_or_else(PoisonError::into_inner);
     match std::mem::replace(&mut *state, State::Closed) {
         State::Failed(error) => Err(OutError(error)),

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use gotong_engine::Engine;
 use gotong_engine::bundle::Trailer;
 use gotong_policy_tool::replay::Filters;
+use gotong_policy_tool::say;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio::task::block_in_place;
@@ -111,12 +112,12 @@ impl Export {
         } = trailer;
         if self.json {
             let file = out.to_string();
-            println!(
+            say!(
                 "{}",
                 json!({"file": file, "decisions": decisions, "modules": modules, "digest": digest})
             );
         } else {
-            println!("{out}: {decisions} decisions, {modules} modules, {digest}");
+            say!("{out}: {decisions} decisions, {modules} modules, {digest}");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -127,9 +128,9 @@ impl Verify {
         let source = self.source.open(config).await?;
         let report = verify(&source).await?;
         if self.json {
-            println!("{}", json!(report));
+            say!("{}", json!(report));
         } else {
-            println!(
+            say!(
                 "{} events in {} streams, {} decisions, {} personal values: {}",
                 report.events,
                 report.streams,
@@ -142,9 +143,11 @@ impl Verify {
                 }
             );
             if let Some(bad) = &report.first_bad {
-                println!(
+                say!(
                     "  first bad: stream `{}`, event {}: {}",
-                    bad.stream, bad.seq, bad.why
+                    bad.stream,
+                    bad.seq,
+                    bad.why
                 );
             }
         }

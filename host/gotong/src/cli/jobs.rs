@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gotong_policy_tool::{complain, say};
 use gotong_store::{Due, JobState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -144,7 +145,7 @@ impl List {
             }
         };
         if self.json {
-            println!("{}", json!(page));
+            say!("{}", json!(page));
         } else {
             tell(&page);
         }
@@ -180,7 +181,7 @@ impl Running {
 fn told(found: Result<JobView, SourceError>) -> Result<ExitCode, CliError> {
     match found {
         Ok(job) => {
-            println!("{:#}", json!(job));
+            say!("{:#}", json!(job));
             Ok(ExitCode::SUCCESS)
         }
         Err(SourceError::Refused { status, body, .. })
@@ -194,7 +195,7 @@ fn told(found: Result<JobView, SourceError>) -> Result<ExitCode, CliError> {
 }
 
 fn not_held(why: &str) -> ExitCode {
-    eprintln!("gotong: {why}");
+    complain!("gotong: {why}");
     ExitCode::FAILURE
 }
 
@@ -224,14 +225,17 @@ fn path(job_id: &str, then: &str) -> String {
 
 fn tell(page: &JobsPage) {
     let queue = &page.queue;
-    println!(
+    say!(
         "{} waiting, {} of them due ({} ms late), {} dead",
-        queue.waiting, queue.due, queue.lag_ms, queue.dead
+        queue.waiting,
+        queue.due,
+        queue.lag_ms,
+        queue.dead
     );
     for job in &page.jobs {
         let state = json!(job.state);
         let last = job.last_error.as_deref();
-        println!(
+        say!(
             "{}  {} {}, {} attempts, due {}, wakes {}{}",
             job.job_id,
             state.as_str().unwrap_or_default(),
@@ -243,6 +247,6 @@ fn tell(page: &JobsPage) {
         );
     }
     if let Some(next) = &page.next {
-        println!("more with --after {next}");
+        say!("more with --after {next}");
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use gotong_policy_tool::say;
 use gotong_store::{Migrations, Store, Target, prove};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ impl Migrate {
             None => Migrations::embedded()?,
         };
         if self.check {
-            println!("{}", json!(prove(&migrations).await?));
+            say!("{}", json!(prove(&migrations).await?));
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(data) = self.data {
@@ -46,7 +47,7 @@ impl Migrate {
             store.admit_people(key).await?;
             said["people"] = json!("admitted");
         }
-        println!("{said}");
+        say!("{said}");
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use gotong_policy_tool::{complain, one_line, out};
 use gotong_store::Durability;
 
-use crate::command::answer::error_chain;
 use crate::config::{Config, Secret};
 use crate::telemetry;
 
@@ -104,15 +104,14 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    match run(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            let text = error_chain(error.as_ref());
-            let line: Vec<&str> = text.lines().map(str::trim).collect();
-            eprintln!("gotong: {}", line.join(" "));
-            ExitCode::from(2)
-        }
-    }
+    let ended = run(cli).and_then(|code| {
+        out::finish()?;
+        Ok(code)
+    });
+    ended.unwrap_or_else(|error| {
+        complain!("gotong: {}", one_line(error.as_ref()));
+        ExitCode::from(2)
+    })
 }
 
 /// What is logged where `RUST_LOG` does not say.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gotong_policy_tool::refusals::{Refusal, refusals};
+use gotong_policy_tool::{out, say};
 
 use super::CliError;
 use crate::command::answer::status_of;
@@ -41,7 +42,7 @@ impl OpenApi {
             serde_json::to_string_pretty(&crate::http::document(false))? + "\n"
         };
         let Some(path) = self.check else {
-            print!("{text}");
+            out::write(format_args!("{text}"));
             return Ok(ExitCode::SUCCESS);
         };
         let present = std::fs::read_to_string(&path).map_err(|source| PageError::Read {
@@ -49,11 +50,11 @@ impl OpenApi {
             source,
         })?;
         if present == text {
-            println!("{} is as the host is", path.display());
+            say!("{} is as the host is", path.display());
             return Ok(ExitCode::SUCCESS);
         }
         let option = if self.problems { " --problems" } else { "" };
-        println!(
+        say!(
             "{}: stale: write it with `gotong openapi{option} > {}`",
             path.display(),
             path.display()

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use gotong_policy_tool::PolicyCommand as Tool;
+use gotong_policy_tool::say;
 use serde::Serialize;
 use serde_json::json;
 
@@ -62,7 +63,7 @@ impl Shadow {
     pub async fn run(self, config: Config) -> Result<ExitCode, CliError> {
         let report = self.report(&self.source.open(config).await?).await?;
         if self.json {
-            println!("{}", json!(report));
+            say!("{}", json!(report));
         } else {
             tell(&report);
         }
@@ -109,7 +110,7 @@ impl Shadow {
 fn tell(report: &Report) {
     for shadow in &report.shadows {
         let tally = &shadow.tally;
-        println!(
+        say!(
             "{}@{}, since the host started: {} asked, {} equal, {} differing, {} failed{}",
             shadow.name,
             shadow.version,
@@ -122,14 +123,15 @@ fn tell(report: &Report) {
         tell_kinds(&shadow.differences);
     }
     for kept in &report.kept {
-        println!(
+        say!(
             "{}, kept in the store: {} differing",
-            kept.shadow, kept.total
+            kept.shadow,
+            kept.total
         );
         tell_kinds(&kept.differences);
     }
     for row in &report.differences {
-        println!(
+        say!(
             "{} {}.{}: {}; followed was {}",
             row.decision_id,
             row.family,
@@ -139,16 +141,16 @@ fn tell(report: &Report) {
         );
     }
     if let Some(next) = &report.next {
-        println!("more with --after {next}");
+        say!("more with --after {next}");
     }
     if report.shadows.is_empty() && report.kept.is_empty() {
-        println!("no module is a shadow, and no difference is kept");
+        say!("no module is a shadow, and no difference is kept");
     }
 }
 
 fn tell_kinds(kinds: &[KindCount]) {
     for KindCount { kind, count } in kinds {
-        println!(
+        say!(
             "  {count} x {}: {}",
             kind.function,
             flip(&kind.active, &kind.shadow)

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clap::Args;
+use gotong_policy_tool::say;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -64,7 +65,7 @@ impl Serve {
         if let Some(address) = server.metrics_address {
             ready["metrics"] = address.to_string().into();
         }
-        println!("{ready}");
+        say!("{ready}");
         signalled().await;
         tracing::info!("stopping: open requests are finished first");
         server.stop().await?;

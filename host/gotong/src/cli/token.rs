@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gotong_engine::types::TokenRole;
+use gotong_policy_tool::say;
 
 use super::CliError;
 use crate::config::{Config, DEV_SECRET, Secret};
@@ -41,7 +42,7 @@ impl Token {
             username: self.username,
             role: self.role,
         };
-        println!("{}", sign(&config.auth, &secret, &actor, self.ttl)?);
+        say!("{}", sign(&config.auth, &secret, &actor, self.ttl)?);
         Ok(ExitCode::SUCCESS)
     }
 }

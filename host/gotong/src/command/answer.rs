@@ -3,6 +3,7 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gotong_engine::Family;
+use gotong_policy_tool::one_line;
 use gotong_store::{CommitError, StoreError, StoredResponse};
 use serde::Serialize;
 
@@ -107,22 +108,11 @@ impl Answer {
     }
 }
 
-/// An error and everything behind it, for the person at the command line.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
-}
-
-/// The same for the log, where nothing personal goes: whatever stands in quotation marks could be a value.
+/// An error and everything behind it for the log, where nothing personal goes: whatever stands in quotation marks could be a value.
 pub fn error_for_log(error: &dyn std::error::Error) -> String {
     let mut redacted = String::new();
     let mut inside: Option<char> = None;
-    for c in error_chain(error).chars() {
+    for c in one_line(error).chars() {
         match inside {
             Some(quote) if c == quote => {
                 inside = None;

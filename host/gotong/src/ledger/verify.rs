@@ -1,17 +1,22 @@
 //! `gotong audit verify`: walks every stream's chain, recomputes it, and names the first event that does not
 //! hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use gotong_store::EventRow;
+use gotong_store::{EventRow, Head};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::{JoinError, JoinHandle};
 
 use super::event::EventKind;
 use super::source::{Private, Source, SourceError};
 use super::{Body, DecisionDigest, Sealed, Tip, canonical, commitment, sha256_hex};
 use crate::command::refusal::Fault;
 use crate::transitions::store::{Choice, Tally};
+
+/// Pages that are read ahead of the one being checked: both cores have work, and memory holds so many pages.
+const AHEAD: usize = 4;
 
 /// What a walk found.
 #[derive(Debug, Serialize)]
@@ -40,6 +45,8 @@ pub enum VerifyError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("the reading of a page broke off")]
+    Reading(#[from] JoinError),
 }
 
 /// Walks everything. Stops at the first event that does not hold. A host that goes on writing meanwhile does not
@@ -57,6 +64,7 @@ pub async fn verify(source: &Source) -> Result<Report, VerifyError> {
         source,
         report,
         at: None,
+        head: None,
         urns: HashMap::new(),
     };
     let bad = walk.run().await?;
@@ -70,6 +78,8 @@ struct Walk<'a> {
     report: Report,
     /// The stream being walked and its tip so far.
     at: Option<(String, Tip)>,
+    /// Its head, as it was read with the newest page that the stream stands in.
+    head: Option<Head>,
     /// The ballots of the stream's votes, as the events committed to them, by (transition_id, round).
     urns: HashMap<(String, u64), Urn>,
 }
@@ -83,26 +93,84 @@ struct Page {
     private: HashMap<(String, u64), Private>,
     /// Digests by decision id.
     decisions: HashMap<String, String>,
+    /// Heads of the streams, where many can be asked for at once.
+    heads: BTreeMap<String, Head>,
+}
+
+/// A page whose reading goes on by itself.
+type Reading = JoinHandle<Result<Page, VerifyError>>;
+
+/// Reads all events in order, some pages ahead. It ends when nobody takes its pages any more.
+fn read_ahead(source: Source) -> Receiver<Reading> {
+    let (pages, taken) = channel(AHEAD);
+    tokio::spawn(async move {
+        let mut after: Option<(String, u64)> = None;
+        loop {
+            let rows = source
+                .events_after(after.as_ref().map(|(stream, seq)| (stream.as_str(), *seq)))
+                .await;
+            let last = match &rows {
+                Ok(rows) => rows.last().map(|row| (row.stream.clone(), row.seq)),
+                Err(_) => None,
+            };
+            let source = source.clone();
+            let page = tokio::spawn(async move { load(&source, rows?).await });
+            if pages.send(page).await.is_err() || last.is_none() {
+                return;
+            }
+            after = last;
+        }
+    });
+    taken
+}
+
+/// What belongs to a page of events.
+async fn load(source: &Source, rows: Vec<EventRow>) -> Result<Page, VerifyError> {
+    let private = source.private(&rows).await?;
+    let private = private
+        .into_iter()
+        .map(|row| ((row.stream.clone(), row.seq), row))
+        .collect();
+    let mut streams: Vec<&str> = rows.iter().map(|row| row.stream.as_str()).collect();
+    streams.dedup();
+    let heads = source.heads(&streams).await?;
+    let events: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            let body = read(&row);
+            (row, body)
+        })
+        .collect();
+    let bodies = events.iter().filter_map(|(_, body)| body.as_ref().ok());
+    let pinned: Vec<&str> = bodies
+        .flat_map(|body| &body.decisions)
+        .map(|pinned| pinned.decision_id.as_str())
+        .collect();
+    let mut decisions = HashMap::new();
+    for row in source.decisions(&pinned).await? {
+        let digest = sha256_hex(canonical(&row)?.as_bytes());
+        decisions.insert(row.decision_id, digest);
+    }
+    Ok(Page {
+        events,
+        private,
+        decisions,
+        heads,
+    })
 }
 
 impl Walk<'_> {
     async fn run(&mut self) -> Result<Option<Bad>, VerifyError> {
         // Counted first: streams are only ever added.
         let heads = self.source.streams().await?;
-        loop {
-            let after = self
-                .at
-                .as_ref()
-                .map(|(stream, tip)| (stream.clone(), tip.seq));
-            let page = self.page(after).await?;
-            if page.events.is_empty() {
-                break;
-            }
+        let mut pages = read_ahead(self.source.clone());
+        while let Some(page) = pages.recv().await {
             let Page {
                 events,
                 mut private,
                 decisions,
-            } = page;
+                mut heads,
+            } = page.await??;
             for (event, body) in events {
                 if self
                     .at
@@ -113,6 +181,9 @@ impl Walk<'_> {
                         return Ok(Some(bad));
                     }
                     self.at = Some((event.stream.clone(), Tip::genesis()));
+                }
+                if let Some(head) = heads.remove(&event.stream) {
+                    self.head = Some(head);
                 }
                 let private = private.remove(&(event.stream.clone(), event.seq));
                 if let Some(bad) = self.event(event, body, private, &decisions)? {
@@ -134,46 +205,16 @@ impl Walk<'_> {
         }))
     }
 
-    async fn page(&self, after: Option<(String, u64)>) -> Result<Page, VerifyError> {
-        let rows = self
-            .source
-            .events_after(after.as_ref().map(|(stream, seq)| (stream.as_str(), *seq)))
-            .await?;
-        let private = self.source.private(&rows).await?;
-        let private = private
-            .into_iter()
-            .map(|row| ((row.stream.clone(), row.seq), row))
-            .collect();
-        let events: Vec<_> = rows
-            .into_iter()
-            .map(|row| {
-                let body = read(&row);
-                (row, body)
-            })
-            .collect();
-        let bodies = events.iter().filter_map(|(_, body)| body.as_ref().ok());
-        let pinned: Vec<&str> = bodies
-            .flat_map(|body| &body.decisions)
-            .map(|pinned| pinned.decision_id.as_str())
-            .collect();
-        let mut decisions = HashMap::new();
-        for row in self.source.decisions(&pinned).await? {
-            let digest = sha256_hex(canonical(&row)?.as_bytes());
-            decisions.insert(row.decision_id, digest);
-        }
-        Ok(Page {
-            events,
-            private,
-            decisions,
-        })
-    }
-
     /// The events of a stream end where its head says, or further on if more were written since.
     async fn end_stream(&mut self) -> Result<Option<Bad>, VerifyError> {
         let Some((stream, tip)) = self.at.clone() else {
             return Ok(None);
         };
-        let head = self.source.head(&stream).await?;
+        // A head that was read before the events behind it is read again.
+        let head = match self.head.take() {
+            Some(head) if head.seq == tip.seq => head,
+            _ => self.source.head(&stream).await?,
+        };
         let end = |tip: &Tip| {
             let why = format!(
                 "the head stands at {} `{}`, the events end at {} `{}`",
@@ -187,11 +228,13 @@ impl Walk<'_> {
         };
         let mut tip = tip;
         while tip.seq < head.seq {
+            let rows = self.source.events_after(Some((&stream, tip.seq))).await?;
             let Page {
                 events,
                 mut private,
                 decisions,
-            } = self.page(Some((stream.clone(), tip.seq))).await?;
+                ..
+            } = load(self.source, rows).await?;
             let before = tip.seq;
             for (event, body) in events
                 .into_iter()

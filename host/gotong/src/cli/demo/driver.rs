@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gotong_engine::types::TokenRole;
+use gotong_policy_tool::say;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -80,7 +81,7 @@ impl Driver {
 
     pub fn say(&self, line: &str) {
         if self.aloud {
-            println!("{line}");
+            say!("{line}");
         }
     }
 
@@ -249,19 +250,19 @@ impl Driver {
     }
 
     pub fn how_to_go_on(&self) {
-        println!(
+        say!(
             "\nThe host is still up at {}. To go on by hand:\n",
             self.base
         );
         for (name, token) in &self.tokens {
-            println!("  export {}={token}", name.to_uppercase());
+            say!("  export {}={token}", name.to_uppercase());
         }
-        println!("\n  gotong replay --url {} --token \"$ADMIN\"", self.base);
-        println!(
+        say!("\n  gotong replay --url {} --token \"$ADMIN\"", self.base);
+        say!(
             "  gotong audit verify --url {} --token \"$ADMIN\"",
             self.base
         );
-        println!("\nCtrl-C ends it; nothing of it is kept.");
+        say!("\nCtrl-C ends it; nothing of it is kept.");
     }
 }
 

@@ -7,6 +7,7 @@ mod story;
 use std::process::ExitCode;
 
 use clap::Args;
+use gotong_policy_tool::{complain, say};
 use serde_json::json;
 
 use super::CliError;
@@ -82,12 +83,12 @@ impl Demo {
             "ledger": {"events": ledger.events, "ok": ledger.ok},
         });
         for failure in &driver.failures {
-            eprintln!("did not go as told: {failure}");
+            complain!("did not go as told: {failure}");
         }
         if self.json {
-            println!("{summary}");
+            say!("{summary}");
         } else {
-            println!(
+            say!(
                 "\n{} steps, {} of them refused as they should be. {}",
                 driver.steps,
                 driver.refused,
@@ -97,7 +98,7 @@ impl Demo {
                     "NOT all of it held."
                 }
             );
-            println!("{summary}");
+            say!("{summary}");
         }
         if self.keep {
             driver.how_to_go_on();

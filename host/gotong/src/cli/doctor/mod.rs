@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use gotong_policy_tool::say;
 use serde::Serialize;
 
 use super::CliError;
@@ -106,7 +107,7 @@ impl Doctor {
             findings,
         };
         if self.json {
-            println!("{}", serde_json::to_string(&report)?);
+            say!("{}", serde_json::to_string(&report)?);
         } else {
             report.findings.iter().for_each(print);
         }
@@ -124,8 +125,8 @@ fn print(finding: &Finding) {
         State::Warning => "warning",
         State::Failed => "failed",
     };
-    println!("{state:8} {:9} {}", finding.check, finding.says);
+    say!("{state:8} {:9} {}", finding.check, finding.says);
     if let Some(fix) = &finding.fix {
-        println!("{:18} {fix}", "");
+        say!("{:18} {fix}", "");
     }
 }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use gotong_policy_tool::one_line;
 use gotong_store::{Migrations, Store, StoreError, Target};
 use tokio::net::TcpListener;
 
@@ -10,7 +11,6 @@ use super::Finding;
 use super::settings::may_write;
 use crate::cli::ENGINE_MANIFEST;
 use crate::clock::system_now_ms;
-use crate::command::answer::error_chain;
 use crate::config::Config;
 use crate::redis::Redis;
 
@@ -55,7 +55,7 @@ pub async fn store(config: &Config, is_serving: bool) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::failed(
                 "store",
-                error_chain(&error),
+                one_line(&error),
                 "correct store_url",
             )];
         }
@@ -96,7 +96,7 @@ pub async fn store(config: &Config, is_serving: bool) -> Vec<Finding> {
                 directory.display()
             ),
         )],
-        Ok(Err(error)) => vec![unreachable_store(&error_chain(&error))],
+        Ok(Err(error)) => vec![unreachable_store(&one_line(&error))],
         Ok(Ok(store)) => opened_store(&target, &store).await,
     }
 }
@@ -129,7 +129,7 @@ async fn opened_store(target: &Target, store: &Store) -> Vec<Finding> {
         ),
         Err(error) => Finding::failed(
             "store",
-            error_chain(&error),
+            one_line(&error),
             "use the binary that fits the store",
         ),
     };
@@ -139,14 +139,14 @@ async fn opened_store(target: &Target, store: &Store) -> Vec<Finding> {
             Ok(()) => Finding::ok("writes", "the store lets this login write"),
             Err(error) => Finding::failed(
                 "writes",
-                error_chain(&error),
+                one_line(&error),
                 "sign in as an editor of the database",
             ),
         });
         let asked = Instant::now();
         findings.push(match store.clock_ms().await {
             Ok(theirs) => clock("the store", theirs, asked.elapsed()),
-            Err(error) => Finding::warning("clock", error_chain(&error), "see above"),
+            Err(error) => Finding::warning("clock", one_line(&error), "see above"),
         });
     }
     findings
@@ -180,7 +180,7 @@ pub async fn redis(config: &Config) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::failed(
                 "redis",
-                error_chain(&error),
+                one_line(&error),
                 "correct redis_url",
             )];
         }
@@ -198,7 +198,7 @@ pub async fn redis(config: &Config) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::failed(
                 "redis",
-                error_chain(&error),
+                one_line(&error),
                 "start it, or correct redis_url; a host serves without it, and slower together with others",
             )];
         }

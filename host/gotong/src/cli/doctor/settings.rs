@@ -5,9 +5,9 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use gotong_engine::signature;
+use gotong_policy_tool::one_line;
 
 use super::Finding;
-use crate::command::answer::error_chain;
 use crate::config::Config;
 use crate::startup::load_policies;
 
@@ -16,7 +16,7 @@ pub fn config(config: &Config) -> Finding {
     match config.clone().ready_to_serve() {
         Err(error) => Finding::failed(
             "config",
-            error_chain(&error),
+            one_line(&error),
             "change the setting; docs/operating.md lists them",
         ),
         Ok(config) if config.dev => Finding::warning(
@@ -80,7 +80,7 @@ pub fn policies(config: &Config) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::failed(
                 "policies",
-                error_chain(&error),
+                one_line(&error),
                 "restore the folder as it was committed; `gotong policy check` says more of a module",
             )];
         }

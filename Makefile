@@ -55,11 +55,11 @@ bench: setup ## Measure: evaluations, Cedar, Rego and Extism beside them, growth
 	cargo run --locked --release -p gotong-benches --features peers -- --votes --plots docs/plots
 	cargo bench --locked -p gotong-benches
 
-test-cluster: setup setup-redis ## Three hosts, one SurrealDB server, one Redis, each killed in turn under load; builds the server once
+test-cluster: setup setup-redis ## Hosts on a real SurrealDB server: its logins, and three with one Redis, each killed in turn under load; builds the server once
 	CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/surrealdb-server" \
 		cargo build --locked --manifest-path fixtures/surrealdb-server/Cargo.toml
 	TEST_SURREALDB="$$(cd "$${CARGO_TARGET_DIR:-target}" && pwd)/surrealdb-server/debug/gotong-surrealdb-server" \
-		cargo test --locked --workspace --exclude gotong-benches --test cluster -- --ignored --nocapture
+		cargo test --locked --workspace --exclude gotong-benches --test server --test cluster -- --ignored --nocapture
 
 load: setup ## Scripted people against a release host, on the memory engine and on a folder
 	cargo build --locked --release -p gotong

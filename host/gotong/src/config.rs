@@ -350,6 +350,16 @@ impl Config {
         Ok(self)
     }
 
+    /// The settings that are set and count in development only.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let set = [
+            (self.clock_ahead_ms > 0, "clock_ahead_ms"),
+            (self.crash_at.is_some(), "crash_at"),
+        ];
+        let unused = set.into_iter().filter(|(is_set, _)| *is_set && !self.dev);
+        unused.map(|(_, name)| name).collect()
+    }
+
     /// Who takes traces.
     pub fn otlp_endpoint(&self) -> Result<Option<&str>, ConfigError> {
         if self.otlp_sample_permille > 1_000 {

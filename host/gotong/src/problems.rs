@@ -177,22 +177,22 @@ codes! {
         "Send less.";
     Internal "internal" 500 Every
         "The host failed. Nothing was half done.",
-        "Send the request again with the same `Idempotency-Key`; with the `correlation_id` the cause is found in the log.";
+        "Send the request again, a write with the same `Idempotency-Key`; with the `correlation_id` the cause is found in the log.";
     RequestTimeout "request_timeout" 503 Every
         "The request took too long. It may still take effect.",
-        "Send it again after `Retry-After`, with the same `Idempotency-Key`: its effect happens once.";
+        "Send it again after `Retry-After`, a write with the same `Idempotency-Key`: its effect happens once.";
     Overloaded "overloaded" 503 Every
         "The host has too much to do.",
-        "Send the request again after `Retry-After`, with the same `Idempotency-Key`.";
+        "Send the request again after `Retry-After`, a write with the same `Idempotency-Key`.";
     Contention "contention" 503 Writes
         "Too many changes at once.",
         "Send it again after `Retry-After`, with the same `Idempotency-Key`.";
     PolicyEngineError "policy_engine_error" 503 Writes
         "The policy engine could not run, so there is no ruling.",
         "Send it again after `Retry-After`.";
-    NotReady "not_ready" 503 Some
-        "The store does not answer.",
-        "Wait: the host cannot serve yet.";
+    NotReady "not_ready" 503 Every
+        "The store does not answer, or does not let this host in or write. A write may still have taken effect.",
+        "Send the request again after `Retry-After`, a write with the same `Idempotency-Key`: its effect happens once.";
 }
 
 impl fmt::Display for Code {

@@ -45,6 +45,12 @@ pub enum StartError {
     )]
     PeopleNotAdmitted(#[source] StoreError),
     #[error(
+        "the store does not let the login of store_url write: sign in as an editor of the database"
+    )]
+    MayNotWrite,
+    #[error("the login of store_url is not an owner's: run it as an owner of the database")]
+    NotAnOwner(#[source] StoreError),
+    #[error(
         "this is no store of a host of this version: it lacks migrations ({0}). Audit it with the version that wrote it"
     )]
     OtherSchema(String),
@@ -100,10 +106,13 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         if !missing.is_empty() {
             return Err(StartError::NotMigrated(missing.join(", ")));
         }
-        store.as_person("").await.map_err(|source| match source {
-            StoreError::NoPeople => StartError::NoPeopleKey,
-            source => StartError::PeopleNotAdmitted(source),
-        })?;
+        may_write(&store).await?;
+        admits_people(&store).await?;
+        if is_owner(&store).await {
+            tracing::warn!(
+                "the login of store_url is an owner's: give hosts an editor's, who cannot change anybody's rights"
+            );
+        }
     }
     if let Target::Directory(_) = target {
         let durability = format!("{:?}", Durability::current());
@@ -113,6 +122,28 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         );
     }
     Ok(store)
+}
+
+/// Whether the store lets this login write.
+pub async fn may_write(store: &Store) -> Result<(), StartError> {
+    store.may_write().await.map_err(|error| match error {
+        StoreError::MayNotWrite => StartError::MayNotWrite,
+        error => error.into(),
+    })
+}
+
+/// Whether the store lets people in with the key that it was opened with.
+pub async fn admits_people(store: &Store) -> Result<(), StartError> {
+    match store.as_person("").await {
+        Ok(_) => Ok(()),
+        Err(StoreError::NoPeople) => Err(StartError::NoPeopleKey),
+        Err(source) => Err(StartError::PeopleNotAdmitted(source)),
+    }
+}
+
+/// Whether the login could let itself do anything.
+pub async fn is_owner(store: &Store) -> bool {
+    store.may_admit().await.is_ok()
 }
 
 /// Opens a stopped host's store for an auditor, who changes nothing: not its schema either.
@@ -173,10 +204,15 @@ fn open_cache(config: &Config) -> Option<Cache> {
 /// Everything, checked.
 pub async fn start(config: Config) -> Result<App, StartError> {
     let started = Instant::now();
+    for setting in config.unused() {
+        tracing::warn!(setting, "a setting has no effect outside development");
+    }
     let policies = Arc::new(load_policies(&config)?);
     let loaded_ms = elapsed_ms(started);
     let tracks = TracksByScope::read(&policies)?;
     let golden = replay_golden(&config, &policies)?;
+    let tokens = Tokens::new(&config.auth)?;
+    let cursors = Cursors::new(&config)?;
     let store = open_store(&config).await?;
     let checking = Instant::now();
     let recorded = replay_newest(&config, &policies, &store).await?;
@@ -195,8 +231,6 @@ pub async fn start(config: Config) -> Result<App, StartError> {
         replayed_ms = elapsed_ms(checking),
         "policies are as they were"
     );
-    let tokens = Tokens::new(&config.auth)?;
-    let cursors = Cursors::new(&config)?;
     let redis = Redis::connect(&config)?;
     if let Some(redis) = &redis {
         // Whether it is there is logged; a host without it starts all the same.
@@ -228,7 +262,7 @@ fn elapsed_ms(since: Instant) -> u64 {
 }
 
 /// Replays `fixtures/decisions/*.ndjson`; each line is a decision row.
-fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartError> {
+pub fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartError> {
     let folder = match &config.golden_dir {
         Some(folder) => folder.clone(),
         None => match config
@@ -273,7 +307,8 @@ fn replay_golden(config: &Config, policies: &Policies) -> Result<usize, StartErr
     Ok(replayed)
 }
 
-async fn replay_newest(
+/// Replays the decisions that the store recorded last.
+pub async fn replay_newest(
     config: &Config,
     policies: &Policies,
     store: &Store,

@@ -14,14 +14,12 @@ use std::time::{Duration, Instant};
 
 use harness::redis::RedisServer;
 use harness::surrealdb::SurrealServer;
-use harness::{HOUR_MS, Host, Setup, gotong, token};
+use harness::{HOUR_MS, Host, Setup, token};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 const HOSTS: usize = 3;
 const WRITERS: usize = 6;
-/// The same for all hosts of the server.
-const PEOPLE_KEY: &str = "a-key-for-the-sessions-of-people-in-tests";
 /// How long one write may be tried again before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,19 +34,9 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
-        let server = SurrealServer::start().await;
+        let server = SurrealServer::migrated().await;
         let redis = RedisServer::start();
-        let migrated = gotong(&["migrate"])
-            .env("GOTONG_STORE_URL", server.owner_url())
-            .env("GOTONG_STORE_PEOPLE_KEY", PEOPLE_KEY)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&migrated.stderr).into_owned();
-        assert!(migrated.status.success(), "{said}{}", server.log());
-        let setup = Setup::default()
-            .env("GOTONG_STORE_URL", server.url())
-            .env("GOTONG_STORE_PEOPLE_KEY", PEOPLE_KEY)
-            .env("GOTONG_REDIS_URL", redis.url());
+        let setup = server.setup().env("GOTONG_REDIS_URL", redis.url());
         let mut cluster = Self {
             server,
             redis,

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use surrealdb::IndexedResults;
 
+use crate::wrote::MAY_NOT_WRITE;
+
 /// What the database engine said. Only ever a source: for logs, never for a client.
 pub struct EngineError(Box<dyn StdError + Send + Sync>);
 
@@ -60,7 +62,13 @@ pub enum StoreError {
     /// Two transactions met; a read or a queue operation may simply be asked again.
     #[error("the store was busy with a conflicting change")]
     Busy(#[source] EngineError),
-    /// The database did not let a session in.
+    /// The server does not answer, or the connection to it was lost. Whether a write took effect is unknown.
+    #[error("the store does not answer")]
+    Unreachable(#[source] EngineError),
+    /// The login may read the store and not write it.
+    #[error("the store does not let this login write; nothing was written")]
+    MayNotWrite,
+    /// The database did not let a session in, or no longer does.
     #[error("the store did not let a session in")]
     SignIn(#[source] EngineError),
     /// A server lets in whoever has not signed in.
@@ -95,6 +103,17 @@ pub enum StoreError {
         /// The index that was asked for.
         index: usize,
     },
+}
+
+impl StoreError {
+    /// Whether the store is away or closed to this host, rather than anything being wrong with what was asked: the same
+    /// may be asked again later.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Unreachable(_) | StoreError::MayNotWrite | StoreError::SignIn(_)
+        )
+    }
 }
 
 /// Why a commit was not applied. Nothing of it was written, whatever the variant.
@@ -162,12 +181,27 @@ pub(crate) const JOB_MOVED: &str = "gotong moved job: ";
 /// The failure of a whole query, whichever statement reported it.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    Stale { stream: String },
-    LeaseLost { job_id: String },
-    JobMoved { job_id: String },
+    Stale {
+        stream: String,
+    },
+    LeaseLost {
+        job_id: String,
+    },
+    JobMoved {
+        job_id: String,
+    },
     Conflict(EngineError),
-    Exists { record: String },
-    Unique { index: String },
+    Exists {
+        record: String,
+    },
+    Unique {
+        index: String,
+    },
+    MayNotWrite,
+    /// The session is not signed in, or no longer.
+    NotLetIn(EngineError),
+    /// No answer, or no connection.
+    Away(EngineError),
     Other(EngineError),
 }
 
@@ -185,6 +219,9 @@ impl Failure {
 
     /// A transport or parse error.
     pub(crate) fn of_error(error: surrealdb::Error) -> Failure {
+        if is_lost_connection(&error) {
+            return Failure::Away(EngineError::new(error));
+        }
         Failure::of_messages(vec![error.to_string()])
             .unwrap_or_else(|| Failure::Other(EngineError::new(error)))
     }
@@ -211,6 +248,12 @@ impl Failure {
             let job_id = job_id.to_owned();
             return Some(Failure::JobMoved { job_id });
         }
+        if reason.contains(MAY_NOT_WRITE) {
+            return Some(Failure::MayNotWrite);
+        }
+        if NOT_LET_IN.iter().any(|words| reason.contains(words)) {
+            return Some(Failure::NotLetIn(EngineError::new(reason.clone())));
+        }
         if let Some(record) = between(reason, "Database record `", "` already exists") {
             return Some(Failure::Exists {
                 record: record.to_owned(),
@@ -232,6 +275,26 @@ fn is_conflict(message: &str) -> bool {
         || message.contains("Transaction retry required")
 }
 
+/// What a server says to a session that lost its sign-in, or is only being set up again after a lost connection.
+const NOT_LET_IN: [&str; 5] = [
+    "Anonymous access not allowed",
+    "The session has expired",
+    "Session not found",
+    "Specify a namespace to use",
+    "Specify a database to use",
+];
+
+/// A reset connection and a closed channel come as words in an internal error.
+fn is_lost_connection(error: &surrealdb::Error) -> bool {
+    match error {
+        surrealdb::Error::Ws(_) => true,
+        surrealdb::Error::InternalError(words) => {
+            words.starts_with("I/O error") || words.starts_with("Channel receive error")
+        }
+        _ => false,
+    }
+}
+
 fn is_noise(message: &str) -> bool {
     message.starts_with("The query was not executed due to a")
 }
@@ -245,6 +308,9 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Conflict(error) => StoreError::Busy(error),
+            Failure::MayNotWrite => StoreError::MayNotWrite,
+            Failure::NotLetIn(error) => StoreError::SignIn(error),
+            Failure::Away(error) => StoreError::Unreachable(error),
             Failure::Other(error) => StoreError::Query(error),
             Failure::Stale { stream } => {
                 StoreError::Query(EngineError::new(format!("{STALE}{stream}")))
@@ -279,7 +345,10 @@ impl From<Failure> for CommitError {
             Failure::Exists { record } if record.starts_with("event:") => CommitError::Conflict,
             Failure::Exists { record } => CommitError::Exists { key: record },
             Failure::Unique { index } => CommitError::Unique { index },
-            Failure::Other(error) => CommitError::Store(StoreError::Query(error)),
+            failure @ (Failure::MayNotWrite
+            | Failure::NotLetIn(_)
+            | Failure::Away(_)
+            | Failure::Other(_)) => CommitError::Store(failure.into()),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::key::{Key, KeyRange};
 use crate::read::Rows;
 use crate::store::Store;
 use crate::value::{int, object, seq, text};
+use crate::wrote::wrote;
 
 /// The queue, seen from a store.
 #[derive(Clone, Copy, Debug)]
@@ -129,48 +130,64 @@ const SOON_MS: i64 = 60_000;
 const OLDEST_AMONG: usize = 256;
 
 // The commit in between two claims makes the second see a later `wake_at_ms` or conflict on the row.
-const CLAIM: &str = "
-    BEGIN;
+const CLAIM: &str = concat!(
+    "BEGIN;
     IF $job.state = 'pending' AND $job.wake_at_ms <= $now {
-        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
-        INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until } RETURN NONE;
-        UPDATE $job SET wake_at_ms = $until, lease_owner = $owner, lease_until_ms = $until,
-            lease_token = (lease_token ?? 0) + 1, attempts = attempts + 1 RETURN NONE;
-        SELECT * FROM ONLY $job
+        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;",
+    wrote!(
+        "INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until }"
+    ),
+    wrote!(
+        "UPDATE $job SET wake_at_ms = $until, lease_owner = $owner, lease_until_ms = $until,
+            lease_token = (lease_token ?? 0) + 1, attempts = attempts + 1"
+    ),
+    "   SELECT * FROM ONLY $job
     } ELSE { false };
-    COMMIT;";
+    COMMIT;"
+);
 
-const RENEW: &str = "
-    BEGIN;
+const RENEW: &str = concat!(
+    "BEGIN;
     IF $job.state = 'pending' AND $job.lease_owner = $owner AND $job.lease_token = $number {
-        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
-        INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until } RETURN NONE;
-        UPDATE $job SET wake_at_ms = $until, lease_until_ms = $until RETURN NONE;
-        true
+        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;",
+    wrote!(
+        "INSERT { id: type::record('job_due', [$until, $job_id]), job_id: $job_id, wake_at_ms: $until }"
+    ),
+    wrote!("UPDATE $job SET wake_at_ms = $until, lease_until_ms = $until"),
+    "   true
     } ELSE { false };
-    COMMIT;";
+    COMMIT;"
+);
 
-const RETRY: &str = "
-    BEGIN;
+const RETRY: &str = concat!(
+    "BEGIN;
     IF $job.state = 'pending' AND $job.lease_owner = $owner AND $job.lease_token = $number {
-        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
-        INSERT { id: type::record('job_due', [$wake, $job_id]), job_id: $job_id, wake_at_ms: $wake } RETURN NONE;
-        UPDATE $job SET wake_at_ms = $wake, attempts = attempts - $uncounted, lease_owner = NONE,
-            lease_until_ms = NONE, last_error = $error RETURN NONE;
-        true
+        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;",
+    wrote!(
+        "INSERT { id: type::record('job_due', [$wake, $job_id]), job_id: $job_id, wake_at_ms: $wake }"
+    ),
+    wrote!(
+        "UPDATE $job SET wake_at_ms = $wake, attempts = attempts - $uncounted, lease_owner = NONE,
+            lease_until_ms = NONE, last_error = $error"
+    ),
+    "   true
     } ELSE { false };
-    COMMIT;";
+    COMMIT;"
+);
 
-const GIVE_UP: &str = "
-    BEGIN;
+const GIVE_UP: &str = concat!(
+    "BEGIN;
     IF $job.state = 'pending' AND $job.lease_owner = $owner AND $job.lease_token = $number {
-        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;
-        INSERT { id: type::record('job_dead', $job_id), job_id: $job_id, at_ms: $at } RETURN NONE;
-        UPDATE $job SET state = 'dead', ended_at_ms = $at, lease_owner = NONE, lease_until_ms = NONE,
-            last_error = $error RETURN NONE;
-        true
+        DELETE type::record('job_due', [$job.wake_at_ms, $job_id]) RETURN NONE;",
+    wrote!("INSERT { id: type::record('job_dead', $job_id), job_id: $job_id, at_ms: $at }"),
+    wrote!(
+        "UPDATE $job SET state = 'dead', ended_at_ms = $at, lease_owner = NONE, lease_until_ms = NONE,
+            last_error = $error"
+    ),
+    "   true
     } ELSE { false };
-    COMMIT;";
+    COMMIT;"
+);
 
 const DEPTH: &str = "
     SELECT count() FROM job_due GROUP ALL;

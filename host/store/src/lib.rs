@@ -28,6 +28,7 @@ mod store;
 mod target;
 mod transaction;
 mod value;
+mod wrote;
 
 pub use commit::{Commit, EventRow, Job, JobChange, Moved, PrivateRow, RowChange, StoredResponse};
 pub use decisions::DecisionQuery;

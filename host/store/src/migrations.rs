@@ -15,6 +15,7 @@ use crate::error::{EngineError, Failure, StoreError};
 use crate::key::{Key, KeyRange};
 use crate::store::Store;
 use crate::value::{int, object, object_with_id, text};
+use crate::wrote::wrote;
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../migrations");
 
@@ -349,8 +350,9 @@ impl Store {
             object_with_id(&Key::parts("migration", migration.number), row),
         );
         let query = format!(
-            "BEGIN;\n{}\n;INSERT $migration RETURN NONE;\nCOMMIT;",
-            migration.statements
+            "BEGIN;\n{}\n;{}\nCOMMIT;",
+            migration.statements,
+            wrote!("INSERT $migration")
         );
         let mut tries = 0;
         loop {

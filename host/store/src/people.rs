@@ -66,6 +66,8 @@ impl fmt::Debug for People {
 
 /// A store as one person may see it.
 pub struct PersonStore {
+    store: Store,
+    person: String,
     session: Arc<Session>,
 }
 
@@ -79,7 +81,18 @@ impl PersonStore {
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows. Rows and fields that the person may not
     /// see are not there.
     pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
-        Read::new(&self.session, query)
+        Read::new(&self.session, query, self.store.failed()).of_person(self)
+    }
+
+    /// A session in the place of this one, which lost its sign-in: the client signs in again by itself after a lost
+    /// connection, and does not look whether it may.
+    pub(crate) async fn signed_in_anew(&self) -> Result<Arc<Session>, StoreError> {
+        let people = self.store.people().ok_or(StoreError::NoPeople)?;
+        let anew = people.anew(&self.person, &self.session).await;
+        if anew.is_err() {
+            self.store.failed().note_sign_in();
+        }
+        anew
     }
 
     /// Neighbouring rows in key order, as far as the person may see them.
@@ -121,6 +134,14 @@ impl People {
         let anew = self.sign_in(person).await?;
         self.sessions.insert(person.to_owned(), anew.clone());
         Ok(anew)
+    }
+
+    /// The session of a person in the place of a broken one, which nobody gets again.
+    async fn anew(&self, person: &str, broken: &Arc<Session>) -> Result<Arc<Session>, StoreError> {
+        let is_broken = |kept: &Kept| Arc::ptr_eq(&kept.session, broken);
+        self.sessions.remove_if(person, |kept| is_broken(kept));
+        // Another read of the same person may have signed in by now.
+        Ok(self.session(person).await?.session)
     }
 
     async fn sign_in(&self, person: &str) -> Result<Kept, StoreError> {
@@ -192,10 +213,10 @@ pub(crate) fn define_host(key: &Secret) -> String {
     )
 }
 
-/// The token by which the host becomes an editor.
-pub(crate) fn host_token(place: &Place, key: &Secret) -> Result<String, EngineError> {
+/// The token by which the host takes a role.
+pub(crate) fn host_token(place: &Place, key: &Secret, role: &str) -> Result<String, EngineError> {
     let key = EncodingKey::from_secret(key.reveal().as_bytes());
-    place.token(HOST, &key, None, &["Editor"])
+    place.token(HOST, &key, None, &[role])
 }
 
 /// A key that nobody else knows, for as long as this process runs.
@@ -214,8 +235,11 @@ impl Store {
     /// [`StoreError::SignIn`] when the database does not let the person in.
     pub async fn as_person(&self, person: &str) -> Result<PersonStore, StoreError> {
         let people = self.people().ok_or(StoreError::NoPeople)?;
-        let kept = people.session(person).await?;
+        let kept = people.session(person).await;
+        let kept = kept.inspect_err(|_| self.failed().note_sign_in())?;
         Ok(PersonStore {
+            store: self.clone(),
+            person: person.to_owned(),
             session: kept.session,
         })
     }

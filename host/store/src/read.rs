@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use surrealdb::IndexedResults;
 use surrealdb::types::{Value, Variables};
 
-use crate::error::StoreError;
+use crate::error::{Failure, StoreError};
 use crate::key::{Key, KeyRange};
+use crate::people::PersonStore;
 use crate::session::Session;
 use crate::store::{FailureCounts, Store};
 use crate::value::{decode, encode};
@@ -21,22 +22,25 @@ pub struct Read<'a> {
     session: &'a Session,
     query: &'a str,
     variables: Result<Variables, StoreError>,
-    failed: Option<&'a FailureCounts>,
+    failed: &'a FailureCounts,
+    /// Whose session it runs in; the host's unless it says otherwise.
+    person: Option<&'a PersonStore>,
 }
 
 impl<'a> Read<'a> {
-    pub(crate) fn new(session: &'a Session, query: &'a str) -> Self {
+    pub(crate) fn new(session: &'a Session, query: &'a str, failed: &'a FailureCounts) -> Self {
         Read {
             session,
             query,
             variables: Ok(Variables::new()),
-            failed: None,
+            failed,
+            person: None,
         }
     }
 
-    /// Counts its failure there.
-    pub(crate) fn noting(mut self, failed: &'a FailureCounts) -> Self {
-        self.failed = Some(failed);
+    /// Signs the person in once more when the session is let in no longer.
+    pub(crate) fn of_person(mut self, person: &'a PersonStore) -> Self {
+        self.person = Some(person);
         self
     }
 
@@ -80,11 +84,21 @@ impl<'a> IntoFuture for Read<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let ran = self.session.run(self.query, self.variables?).await;
-            if let (Err(failure), Some(failed)) = (&ran, self.failed) {
-                failed.note(failure);
+            let variables = self.variables?;
+            let Some(person) = self.person else {
+                let ran = self.session.run(self.query, variables).await;
+                let ran = ran.inspect_err(|failure| self.failed.note(failure));
+                return Ok(Rows::new(ran?));
+            };
+            let mut ran = self.session.run(self.query, variables.clone()).await;
+            if let Err(failure @ Failure::NotLetIn(_)) = &ran {
+                self.failed.note(failure);
+                let anew = person.signed_in_anew().await?;
+                ran = anew.run(self.query, variables).await;
             }
-            Ok(Rows::new(ran?))
+            Ok(Rows::new(
+                ran.inspect_err(|failure| self.failed.note(failure))?,
+            ))
         })
     }
 }

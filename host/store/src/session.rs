@@ -70,7 +70,7 @@ impl Session {
         let mut response = self
             .answered(answer.into_future())
             .await
-            .map_err(Failure::Other)?
+            .map_err(Failure::Away)?
             .map_err(Failure::of_error)?;
         match Failure::of(&mut response) {
             Some(failure) => Err(failure),

@@ -17,6 +17,7 @@ use crate::people::{self, People, Place};
 use crate::read::Read;
 use crate::session::Session;
 use crate::target::{Secret, Server, Target};
+use crate::wrote::wrote;
 
 /// Namespace and database of an embedded store, which holds nothing else.
 const EMBEDDED: &str = "gotong";
@@ -59,9 +60,14 @@ impl FailureCounts {
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// A session that was not let in.
+    pub(crate) fn note_sign_in(&self) {
+        self.others.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-/// How many queries this store refused since it was opened; those of people's own sessions apart.
+/// How many queries this store refused since it was opened, those of people's own sessions among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
     /// Two transactions met, or a stream had moved on: the work is tried again.
@@ -84,7 +90,7 @@ impl Store {
         let db = connect(target).await?;
         let opened = match target {
             Target::Server(server) => Ok((people.cloned(), server.place())),
-            Target::Memory | Target::Directory(_) => step_down(&db)
+            Target::Memory | Target::Directory(_) => step_down(&db, "Editor")
                 .await
                 .map(|key| (Some(key), embedded_place())),
         };
@@ -120,6 +126,15 @@ impl Store {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn session(&self) -> &Session {
+        &self.inner.session
+    }
+
+    pub(crate) fn failed(&self) -> &FailureCounts {
+        &self.inner.failed
+    }
+
     pub(crate) fn people(&self) -> Option<&People> {
         self.inner.people.as_ref()
     }
@@ -131,7 +146,7 @@ impl Store {
 
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows.
     pub fn read<'a>(&'a self, query: &'a str) -> Read<'a> {
-        Read::new(&self.inner.session, query).noting(&self.inner.failed)
+        Read::new(&self.inner.session, query, &self.inner.failed)
     }
 
     /// Runs a query and takes all of its errors.
@@ -144,17 +159,52 @@ impl Store {
         ran.inspect_err(|failure| self.inner.failed.note(failure))
     }
 
-    /// Whether this login may write: tried in a transaction that is thrown away.
+    /// Whether this login may write: tried in a transaction that is thrown away, so that it leaves nothing and meets
+    /// nobody.
     ///
     /// # Errors
     ///
-    /// With what the engine says to the contrary.
+    /// [`StoreError::MayNotWrite`] when it may not; otherwise when the store fails.
     pub async fn may_write(&self) -> Result<(), StoreError> {
-        const QUERY: &str = "BEGIN; UPSERT stream:doctor SET stream = 'doctor', seq = 0, hash = '' RETURN NONE; \
-            THROW 'gotong may write'; COMMIT;";
-        match self.write(QUERY, Variables::new()).await {
-            Err(Failure::Other(error)) if error.to_string().contains("gotong may write") => Ok(()),
-            Err(failure) => Err(failure.into()),
+        self.tried(wrote!(
+            "UPSERT stream:doctor SET stream = 'doctor', seq = 0, hash = ''"
+        ))
+        .await
+    }
+
+    /// Whether the store can serve a host now. Cheap: an embedded one, which has no login to lose, is only read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::may_write`].
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.is_embedded() {
+            return self.head("health").await.map(drop);
+        }
+        self.may_write().await
+    }
+
+    /// Whether this login may say who is let in, which a host's own must not: tried as [`Store::may_write`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Query`] with what the engine says to the contrary.
+    pub async fn may_admit(&self) -> Result<(), StoreError> {
+        self.tried("DEFINE ACCESS OVERWRITE gotong_doctor ON DATABASE TYPE JWT ALGORITHM HS256 KEY 'none';")
+            .await
+    }
+
+    /// Runs a statement, then throws its effect away.
+    async fn tried(&self, statement: &str) -> Result<(), StoreError> {
+        const DONE: &str = "gotong may do this";
+        let query = format!("BEGIN; {statement} THROW '{DONE}'; COMMIT;");
+        // Not by `run`, which counts failures: this is meant to fail. Nor in the writers' turn: nothing is committed.
+        match self.inner.session.run(&query, Variables::new()).await {
+            Err(Failure::Other(error)) if error.to_string().contains(DONE) => Ok(()),
+            Err(failure) => {
+                self.inner.failed.note(&failure);
+                Err(failure.into())
+            }
             // A transaction that was to fail and did not.
             Ok(_) => Err(StoreError::Query(EngineError::new("nothing was thrown"))),
         }
@@ -231,7 +281,8 @@ async fn begin_people(target: &Target, host: &Surreal<Any>) -> Result<Session, S
         .await
         .is_ok();
     let nobody = Session::new(nobody, true);
-    match may_use && nobody.run("INFO FOR DB", Variables::new()).await.is_ok() {
+    // Anything at all: where strangers may ask, a session that lost its sign-in would be shown nothing, and no error.
+    match may_use && nobody.run("RETURN 1", Variables::new()).await.is_ok() {
         true => Err(StoreError::Unguarded),
         false => Ok(nobody),
     }
@@ -244,13 +295,13 @@ fn embedded_place() -> Place {
     }
 }
 
-/// From the owner of an embedded store to an editor of it. Returns the key of people's sessions.
-async fn step_down(db: &Surreal<Any>) -> Result<Secret, EngineError> {
+/// From the owner of an embedded store to a lesser role, an editor's. Returns the key of people's sessions.
+pub(crate) async fn step_down(db: &Surreal<Any>, role: &str) -> Result<Secret, EngineError> {
     let (host, people) = (people::fresh_key()?, people::fresh_key()?);
     let define = [people::define_host(&host), people::define_people(&people)].join(";");
     let response = db.query(define).await.map_err(EngineError::new)?;
     response.check().map_err(EngineError::new)?;
-    let token = people::host_token(&embedded_place(), &host)?;
+    let token = people::host_token(&embedded_place(), &host, role)?;
     db.authenticate(token).await.map_err(EngineError::new)?;
     Ok(people)
 }

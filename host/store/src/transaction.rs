@@ -3,6 +3,8 @@
 //! Both embedded engines give snapshot isolation: they notice two writes to one key, not a write to
 //! what another transaction only read. Every stream a changing commit relied on is therefore written,
 //! its head row at least touched, so that a concurrent append to it conflicts.
+//!
+//! Every statement proves what it wrote ([`wrote!`]): a login without the right to write gets an error, not silence.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,7 @@ use crate::key::Key;
 use crate::ledger::stored_decision;
 use crate::store::Store;
 use crate::value::{encode, encode_object, int, json, object, object_with_id, seq, text, with_id};
+use crate::wrote::{MAY_NOT_WRITE, wrote};
 
 impl Store {
     /// Applies a commit, whole or not at all. Does not retry.
@@ -94,14 +97,20 @@ impl Transaction {
             touched,
             &format!(
                 // By `$s.id.…`: inside the loop a bare field name is not the row's, and would clear it.
-                "FOR $s IN $touched {{ {check} UPSERT $s.id SET stream = $s.stream, seq = $s.version, \
-                 hash = $s.id.hash ?? '', touched = ($s.id.touched ?? 0) + 1 RETURN NONE }};"
+                "FOR $s IN $touched {{ {check} {} }};",
+                wrote!(
+                    "UPSERT $s.id SET stream = $s.stream, seq = $s.version, hash = $s.id.hash ?? '', \
+                     touched = ($s.id.touched ?? 0) + 1"
+                )
             ),
         );
         self.over(
             "moved",
             moved,
-            &format!("FOR $s IN $moved {{ {check} UPSERT $s.id MERGE $s.head RETURN NONE }};"),
+            &format!(
+                "FOR $s IN $moved {{ {check} {} }};",
+                wrote!("UPSERT $s.id MERGE $s.head")
+            ),
         );
         Ok(())
     }
@@ -148,7 +157,8 @@ impl Transaction {
                 rows.push(with_id(key, row.clone())?);
             }
         }
-        self.over("inserts", rows, "INSERT $inserts RETURN NONE;");
+        let insert = wrote!("INSERT $inserts", "array::len($inserts)");
+        self.over("inserts", rows, insert);
         Ok(())
     }
 
@@ -164,17 +174,14 @@ impl Transaction {
                 RowChange::Delete { key } => deletes.push(key.to_value()),
             }
         }
-        self.over(
-            "puts",
-            puts,
-            "FOR $p IN $puts { UPSERT $p.id CONTENT $p.row RETURN NONE };",
+        self.over("puts", puts, PUT);
+        self.over("merges", merges, MERGE);
+        // How many there were does not matter; that none is left does.
+        let delete = format!(
+            "DELETE $deletes RETURN NONE; \
+             IF array::len((SELECT VALUE id FROM $deletes)) != 0 {{ THROW '{MAY_NOT_WRITE}' }};"
         );
-        self.over(
-            "merges",
-            merges,
-            "FOR $m IN $merges { UPSERT $m.id MERGE $m.row RETURN NONE };",
-        );
-        self.over("deletes", deletes, "DELETE $deletes RETURN NONE;");
+        self.over("deletes", deletes, &delete);
         Ok(())
     }
 
@@ -226,37 +233,65 @@ impl Transaction {
     }
 }
 
-const SCHEDULE: &str =
-    "FOR $j IN $scheduled { IF $j.id.state = NONE { INSERT [$j.job, $j.due] RETURN NONE } };";
+const PUT: &str = concat!(
+    "FOR $p IN $puts { ",
+    wrote!("UPSERT $p.id CONTENT $p.row"),
+    " };"
+);
 
-const CANCEL: &str = "
-    FOR $j IN $ended { IF $j.id.state = 'pending' {
-        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;
-        UPDATE $j.id SET state = 'cancelled', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE RETURN NONE
-    } };";
+const MERGE: &str = concat!(
+    "FOR $m IN $merges { ",
+    wrote!("UPSERT $m.id MERGE $m.row"),
+    " };"
+);
 
-const FINISH: &str = "
-    FOR $j IN $finished {
+const SCHEDULE: &str = concat!(
+    "FOR $j IN $scheduled { IF $j.id.state = NONE { ",
+    wrote!("INSERT [$j.job, $j.due]", "2"),
+    " } };"
+);
+
+// The deletions in these need no proof of their own: who may change the job may delete its place in the queue.
+const CANCEL: &str = concat!(
+    "FOR $j IN $ended { IF $j.id.state = 'pending' {
+        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;",
+    wrote!(
+        "UPDATE $j.id SET state = 'cancelled', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE"
+    ),
+    "} };"
+);
+
+const FINISH: &str = concat!(
+    "FOR $j IN $finished {
         IF $j.id.state != 'pending' OR $j.id.lease_owner != $j.owner OR $j.id.lease_token != $j.token {
             THROW '{LEASE_LOST}' + $j.job_id
         };
-        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;
-        UPDATE $j.id SET state = 'done', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE RETURN NONE
-    };";
+        DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;",
+    wrote!(
+        "UPDATE $j.id SET state = 'done', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE"
+    ),
+    "};"
+);
 
-const MOVE: &str = "
-    FOR $j IN $moved_jobs {
+const MOVE: &str = concat!(
+    "FOR $j IN $moved_jobs {
         IF $j.id.state != $j.from OR $j.id.lease_token != $j.token { THROW '{JOB_MOVED}' + $j.job_id };
         DELETE type::record('job_due', [$j.id.wake_at_ms, $j.job_id]) RETURN NONE;
         DELETE type::record('job_dead', $j.job_id) RETURN NONE;
-        IF $j.to = 'retried' {
-            INSERT { id: type::record('job_due', [$j.at, $j.job_id]), job_id: $j.job_id, wake_at_ms: $j.at } RETURN NONE;
-            UPDATE $j.id SET state = 'pending', attempts = 0, wake_at_ms = $j.at, ended_at_ms = NONE,
-                lease_owner = NONE, lease_until_ms = NONE RETURN NONE
-        } ELSE {
-            UPDATE $j.id SET state = 'cancelled', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE RETURN NONE
-        }
-    };";
+        IF $j.to = 'retried' {",
+    wrote!(
+        "INSERT { id: type::record('job_due', [$j.at, $j.job_id]), job_id: $j.job_id, wake_at_ms: $j.at }"
+    ),
+    wrote!(
+        "UPDATE $j.id SET state = 'pending', attempts = 0, wake_at_ms = $j.at, ended_at_ms = NONE,
+            lease_owner = NONE, lease_until_ms = NONE"
+    ),
+    "} ELSE {",
+    wrote!(
+        "UPDATE $j.id SET state = 'cancelled', ended_at_ms = $j.at, lease_owner = NONE, lease_until_ms = NONE"
+    ),
+    "} };"
+);
 
 fn scheduling(job: &Job) -> Value {
     let mut row = object([

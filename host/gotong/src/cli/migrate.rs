@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gotong_policy_tool::say;
-use gotong_store::{Migrations, Store, Target, prove};
+use gotong_store::{Migrations, Store, StoreError, Target, prove};
 use serde_json::json;
 
 use super::CliError;
@@ -41,6 +41,13 @@ impl Migrate {
         let target: Target = config.store_url.expose().parse()?;
         let people = config.people_key().map_err(StartError::from)?;
         let store = Store::open(&target, people.as_ref()).await?;
+        if !store.is_embedded() {
+            // Tried first: a login without these rights would leave the half of it.
+            store.may_admit().await.map_err(|error| match error {
+                StoreError::Query(_) => StartError::NotAnOwner(error),
+                error => error.into(),
+            })?;
+        }
         let report = store.migrate(&migrations).await?;
         let mut said = json!({"applied": report.applied, "already": report.already});
         if let (false, Some(key)) = (store.is_embedded(), &people) {

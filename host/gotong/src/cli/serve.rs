@@ -88,16 +88,20 @@ pub struct Server {
 impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = config.ready_to_serve()?;
-        Self::of(startup::start(config).await?).await
+        // Before the store is opened: a host that cannot listen must not have migrated it.
+        let places = Places::bind(&config).await?;
+        Self::at(places, startup::start(config).await?)
     }
 
     /// Serves an app.
+    #[cfg(test)]
     pub async fn of(app: App) -> Result<Self, StartError> {
-        let (listener, address) = listen(&app.config.listen).await?;
-        let apart = match &app.config.metrics_listen {
-            Some(address) => Some(listen(address).await?),
-            None => None,
-        };
+        Self::at(Places::bind(&app.config).await?, app)
+    }
+
+    fn at(places: Places, app: App) -> Result<Self, StartError> {
+        let address = places.api.address()?;
+        let metrics_address = places.metrics.as_ref().map(Place::address).transpose()?;
         let (stop, stopped) = watch::channel(false);
         let until = |mut stopped: watch::Receiver<bool>| async move {
             // The sender lives as long as the server: an error means that it is gone too.
@@ -108,12 +112,12 @@ impl Server {
         let router = http::router(app.clone());
         let limits = app.config.limits.clone();
         let metrics = Arc::clone(&app.metrics);
+        let listener = places.api.0;
         let api = tokio::spawn(async move {
             http::server::serve(listener, router, &limits, metrics, until(stopped)).await;
         });
-        let metrics_address = apart.as_ref().map(|(_, address)| *address);
-        if let Some((listener, _)) = apart {
-            tokio::spawn(serve_metrics(app.clone(), listener));
+        if let Some(place) = places.metrics {
+            tokio::spawn(serve_metrics(app.clone(), place.0));
         }
         tokio::spawn(tidy(Arc::downgrade(&app.metrics)));
         Ok(Self {
@@ -145,14 +149,42 @@ impl Server {
     }
 }
 
-async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let cannot = |source| StartError::Listen {
-        address: address.to_owned(),
-        source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let address = listener.local_addr().map_err(cannot)?;
-    Ok((listener, address))
+/// Where a host listens.
+#[derive(Debug)]
+struct Places {
+    api: Place,
+    /// Where the metrics stand by themselves.
+    metrics: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Place(TcpListener);
+
+impl Places {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let metrics = match &config.metrics_listen {
+            Some(address) => Some(Place::bind(address).await?),
+            None => None,
+        };
+        Ok(Self {
+            api: Place::bind(&config.listen).await?,
+            metrics,
+        })
+    }
+}
+
+impl Place {
+    async fn bind(address: &str) -> Result<Self, StartError> {
+        let listener = TcpListener::bind(address).await;
+        listener.map(Self).map_err(|source| StartError::Listen {
+            address: address.to_owned(),
+            source,
+        })
+    }
+
+    fn address(&self) -> Result<SocketAddr, StartError> {
+        self.0.local_addr().map_err(StartError::Serve)
+    }
 }
 
 /// As long as the process lives: who watches a host sees it stop, too. Its connections are counted nowhere.

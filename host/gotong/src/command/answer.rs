@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::refusal::{Fault, Refusal};
 use crate::http::context::CommandContext;
-use crate::http::problem::{PROBLEM_JSON, Problem, RulingNote};
+use crate::http::problem::{Asked, PROBLEM_JSON, Problem, RulingNote};
 use crate::problems::Code;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -47,6 +47,15 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// What the store said, when it is the store that failed.
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Commit(CommitError::Store(error)) => Some(error),
+            Self::Fault(fault) => fault.store_error(),
+            _ => None,
+        }
+    }
+
     /// It may go otherwise from new facts.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -220,7 +229,7 @@ impl From<CommandError> for Problem {
             ),
             CommandError::Fault(_) | CommandError::Store(_) | CommandError::Commit(_) => {
                 tracing::error!(error = error_for_log(&error), "a command failed");
-                Self::internal()
+                Self::fault(error.store_error(), Asked::ToWrite)
             }
         }
     }

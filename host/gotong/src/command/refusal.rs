@@ -68,6 +68,25 @@ pub enum Fault {
     Broken(String),
 }
 
+impl Refusal {
+    /// What the store said, when it is the store that failed.
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Fault(fault) => fault.store_error(),
+            _ => None,
+        }
+    }
+}
+
+impl Fault {
+    pub fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self::Fault(error.into())

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::auth::{Actor, Caller};
 use super::limits::head_fits;
-use super::problem::Problem;
+use super::problem::{Asked, Problem};
 use super::rate::{RouteClass, Who, tell, too_many};
 use crate::app::App;
 use crate::clock::Millis;
@@ -134,7 +134,7 @@ fn request_context(parts: &Parts) -> Result<RequestContext, Problem> {
         .cloned()
         .ok_or_else(|| {
             tracing::error!("a route stands outside the request middleware");
-            Problem::internal()
+            Problem::internal(Asked::of(&parts.method))
         })
 }
 
@@ -178,6 +178,7 @@ async fn serve(
     next: Next,
 ) -> Response {
     let caller = caller(app, request.headers());
+    let asked = Asked::of(request.method());
     let who = Who::is(class, caller.as_ref().ok(), app.gate.address(&request));
     let count = app.gate.rates.count(class, &who).await;
     let answered = async {
@@ -207,11 +208,11 @@ async fn serve(
         tokio::time::timeout(limit, within)
             .await
             .unwrap_or_else(|_| {
-                Err(Problem::new(
-                    Code::RequestTimeout,
-                    "the request took too long; send it again with the same Idempotency-Key",
-                )
-                .retry_after(1))
+                let detail = format!(
+                    "the request took too long; send it again{}",
+                    asked.same_key()
+                );
+                Err(Problem::new(Code::RequestTimeout, detail).retry_after(1))
             })
     };
     let mut response = answered.await.unwrap_or_else(Problem::into_response);
@@ -360,7 +361,7 @@ fn request_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
+    Asked::of(method) == Asked::ToRead
 }
 
 fn is_id_byte(byte: u8) -> bool {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::Problem;
+use super::problem::{Asked, Problem};
 use super::valid::ValidJson;
 use crate::app::App;
 use crate::clock::Millis;
@@ -64,7 +64,7 @@ async fn advance(
     let timers_run = if app.config.role.runs_jobs() {
         app.run_due_jobs().await.map_err(|error| {
             tracing::error!(error = error_for_log(&error), "due timers could not be run");
-            Problem::internal()
+            Problem::internal(Asked::ToWrite)
         })?
     } else {
         0

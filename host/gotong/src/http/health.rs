@@ -1,7 +1,8 @@
-//! `/health/live`: the process answers. `/health/ready`: the store answers too.
+//! `/health/live`: the process answers. `/health/ready`: the store answers too, and lets this host write.
 
 use axum::Json;
 use axum::extract::State;
+use gotong_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -37,7 +38,7 @@ async fn live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
-/// The store answers too
+/// The store answers too, and lets this host write
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -47,9 +48,13 @@ async fn live() -> Json<Health> {
     responses((status = 200, body = Health)),
 )]
 async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    app.store.head("health").await.map_err(|error| {
+    app.store.ready().await.map_err(|error| {
         tracing::error!(error = error_for_log(&error), "the store does not answer");
-        Problem::new(Code::NotReady, "the store does not answer").retry_after(1)
+        let detail = match error {
+            StoreError::MayNotWrite => "the store does not let this host write",
+            _ => "the store does not answer",
+        };
+        Problem::new(Code::NotReady, detail).retry_after(1)
     })?;
     Ok(Json(Health { status: "ready" }))
 }

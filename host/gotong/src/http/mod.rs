@@ -27,7 +27,7 @@ use crate::command::answer::{error_for_log, problem_of};
 use crate::command::refusal::Refusal;
 use crate::problems::Code;
 use crate::{entities, evidence, jobs, ledger, metrics, rulings, transitions};
-use problem::Problem;
+use problem::{Asked, Problem};
 
 /// The API: each service brings its own routes, each with its part of the document.
 fn api() -> OpenApiRouter<App> {
@@ -85,15 +85,15 @@ pub fn router(app: App) -> Router {
     }
 }
 
-/// The problem a refused read is told as. A fault is logged here, once, and told as `internal`.
+/// The problem a refused read is told as. A fault is logged here, once.
 pub fn refused(refusal: Refusal) -> Problem {
     problem_of(&refusal).unwrap_or_else(|| {
         tracing::error!(error = error_for_log(&refusal), "a read failed");
-        Problem::internal()
+        Problem::fault(refusal.store_error(), Asked::ToRead)
     })
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a handler panicked");
-    Problem::internal().into_response()
+    Problem::internal(Asked::ToWrite).into_response()
 }

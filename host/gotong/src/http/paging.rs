@@ -20,7 +20,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::auth::Caller;
-use super::problem::Problem;
+use super::problem::{Asked, Problem};
 use crate::config::Config;
 use crate::ledger::source::PAGE;
 use crate::problems::Code;
@@ -211,7 +211,7 @@ fn invalid() -> Problem {
 
 fn unmade() -> Problem {
     tracing::error!("a cursor could not be made");
-    Problem::internal()
+    Problem::internal(Asked::ToRead)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! `code` is stable, `detail` says what to do, `request_id` and `correlation_id` find the log line. No
 //! database or engine message ever gets in here.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use gotong_store::StoreError;
 use serde::Serialize;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -50,6 +51,30 @@ pub struct FieldError {
     /// Path of the field, `proof.timestamp`; empty for the whole body.
     pub field: String,
     pub detail: String,
+}
+
+/// What a request was for: only a write has a key to be sent again with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    ToRead,
+    ToWrite,
+}
+
+impl Asked {
+    pub fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => Self::ToRead,
+            _ => Self::ToWrite,
+        }
+    }
+
+    /// The end of a sentence that says to send the request again.
+    pub const fn same_key(self) -> &'static str {
+        match self {
+            Self::ToRead => "",
+            Self::ToWrite => " with the same Idempotency-Key",
+        }
+    }
 }
 
 /// The ruling behind a refusal.
@@ -110,11 +135,24 @@ impl Problem {
     }
 
     /// A fault of ours. The cause goes to the log with the correlation id, never to the client.
-    pub fn internal() -> Self {
-        Self::new(
-            Code::Internal,
-            "the host could not finish this request; send it again with the same Idempotency-Key",
-        )
+    pub fn internal(asked: Asked) -> Self {
+        let detail = format!(
+            "the host could not finish this request; send it again{}",
+            asked.same_key()
+        );
+        Self::new(Code::Internal, detail)
+    }
+
+    /// A fault of ours, or of the store: while that is away, the host is only not ready.
+    pub fn fault(store: Option<&StoreError>, asked: Asked) -> Self {
+        if !store.is_some_and(StoreError::is_outage) {
+            return Self::internal(asked);
+        }
+        let detail = format!(
+            "the store cannot be used at the moment; send the request again{}",
+            asked.same_key()
+        );
+        Self::new(Code::NotReady, detail).retry_after(1)
     }
 
     pub fn with_ruling(mut self, ruling: RulingNote) -> Self {

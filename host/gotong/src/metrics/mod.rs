@@ -37,7 +37,8 @@ const JOBS_LAG: &str = "gotong_jobs_lag_seconds";
 const JOBS_AGE: &str = "gotong_jobs_oldest_age_seconds";
 const JOB_RUNS: &str = "gotong_job_runs_total";
 const REDIS_UP: &str = "gotong_redis_up";
-const BUILD: &str = "gotong_build_info";
+/// What every host tells of itself.
+pub const BUILD: &str = "gotong_build_info";
 
 /// From half a millisecond to the longest request.
 const REQUEST_BUCKETS: &[f64] = &[

@@ -55,6 +55,11 @@ impl Setup {
         self
     }
 
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.remove(name);
+        self
+    }
+
     pub fn outside_dev(mut self) -> Self {
         self.outside_dev = true;
         self

@@ -9,13 +9,16 @@ use reqwest::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::ended_within;
+use super::{Setup, ended_within, gotong};
 
 /// Who a host is there: an editor of its database. The owner sets the database up.
 const SETUP: &str = "
     DEFINE NAMESPACE gotong; USE NS gotong; DEFINE DATABASE main; USE DB main;
     DEFINE USER owner ON DATABASE PASSWORD 'an-owner-of-the-tests' ROLES OWNER;
     DEFINE USER host ON DATABASE PASSWORD 'an-editor-of-the-tests' ROLES EDITOR;";
+
+/// The same for all hosts of the server.
+pub const PEOPLE_KEY: &str = "a-key-for-the-sessions-of-people-in-tests";
 
 /// A running server. Dropping it kills it (-9).
 pub struct SurrealServer {
@@ -42,6 +45,39 @@ impl SurrealServer {
         server.restart().await;
         server.sql(SETUP).await;
         server
+    }
+
+    /// The same, with the schema, and letting people in.
+    pub async fn migrated() -> Self {
+        let server = Self::start().await;
+        server.migrate(PEOPLE_KEY);
+        server
+    }
+
+    /// As its owner does, once for a release or a key.
+    pub fn migrate(&self, people_key: &str) {
+        let migrated = gotong(&["migrate"])
+            .env("GOTONG_STORE_URL", self.owner_url())
+            .env("GOTONG_STORE_PEOPLE_KEY", people_key)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&migrated.stderr).into_owned();
+        assert!(migrated.status.success(), "{said}{}", self.log());
+    }
+
+    /// A host of the server, an editor.
+    pub fn setup(&self) -> Setup {
+        Setup::default()
+            .env("GOTONG_STORE_URL", self.url())
+            .env("GOTONG_STORE_PEOPLE_KEY", PEOPLE_KEY)
+    }
+
+    /// Gives the login of the hosts another role. A session has the role that it signed in with.
+    pub async fn let_host_be(&self, role: &str) {
+        let define = format!(
+            "USE NS gotong DB main; DEFINE USER OVERWRITE host ON DATABASE PASSWORD 'an-editor-of-the-tests' ROLES {role};"
+        );
+        self.sql(&define).await;
     }
 
     /// Starts it again on its port, with what its folder holds.

@@ -4,10 +4,12 @@
 
 mod harness;
 
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::Command;
 
 use harness::redis::{PASSWORD, RedisServer};
-use harness::{Setup, gotong};
+use harness::{Setup, gotong, root};
 use serde_json::Value;
 
 const SECRET: &str = "a-secret-of-more-than-32-bytes-for-tests";
@@ -58,6 +60,7 @@ fn a_host_that_is_well_set_up_has_nothing_that_failed() {
         ("lease", "10000 ms"),
         ("cache", "can be written"),
         ("policies", "every digest"),
+        ("golden", "golden decisions replay"),
         ("listen", "free"),
         ("store", "the host makes it"),
         ("redis", "version 7."),
@@ -83,6 +86,7 @@ fn a_host_that_is_well_set_up_has_nothing_that_failed() {
     let (code, report) = says(&mut doctor(&["--data", data]));
     assert_eq!(code, 0, "{report:#}");
     is(&report, "store", "ok", "has every migration");
+    is(&report, "recorded", "ok", "0 recorded decisions");
     is(
         &says(&mut doctor(&["--dev"])).1,
         "config",
@@ -90,6 +94,56 @@ fn a_host_that_is_well_set_up_has_nothing_that_failed() {
         "development",
     );
     is(&says(&mut doctor(&[])).1, "store", "warning", "in memory");
+}
+
+/// A folder with a golden decision that the modules do not come to.
+fn diverging(folder: &Path) {
+    let decisions = std::fs::read_dir(root().join("fixtures/decisions")).unwrap();
+    let one = decisions
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "ndjson"));
+    let text = std::fs::read_to_string(one.unwrap()).unwrap();
+    let mut row: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    row["output"] = "{}".into();
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("one.ndjson"), row.to_string()).unwrap();
+}
+
+#[test]
+fn what_answers_like_a_host_need_not_be_one() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = stranger.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in stranger.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+        }
+    });
+    let (code, report) = says(doctor(&[]).env("GOTONG_LISTEN", &address));
+    assert_eq!(code, 1, "{report:#}");
+    is(&report, "listen", "failed", "in use");
+}
+
+#[test]
+fn a_remedy_is_for_what_is_wrong() {
+    let fix = |name: &str, value: &str| {
+        let mut asked = doctor(&[]);
+        let (_, report) = says(
+            asked
+                .env("GOTONG_REQUIRE_SIGNED_LOCK", "true")
+                .env("GOTONG_LOCK_KEYS", "/nonexistent")
+                .env(name, value),
+        );
+        let findings = report["findings"].as_array().unwrap();
+        let policies = findings
+            .iter()
+            .find(|finding| finding["check"] == "policies");
+        policies.unwrap()["fix"].as_str().unwrap().to_owned()
+    };
+    assert!(fix("GOTONG_DEV", "false").contains("set lock_keys"));
+    assert!(fix("GOTONG_POLICIES_DIR", "/nonexistent").contains("set policies_dir"));
 }
 
 #[test]
@@ -105,7 +159,58 @@ fn what_is_broken_is_named_and_no_secret_with_it() {
         .unwrap()
         .local_addr()
         .unwrap();
+    let golden = dir.path().join("golden");
+    diverging(&golden);
     for (name, value, check, state, word) in [
+        (
+            "GOTONG_METRICS_LISTEN",
+            &*in_use,
+            "metrics",
+            "failed",
+            "in use",
+        ),
+        (
+            "GOTONG_METRICS_LISTEN",
+            "nonsense",
+            "metrics",
+            "failed",
+            "nonsense",
+        ),
+        (
+            "GOTONG_AUTH__EDDSA_PUBLIC_KEY_PEM",
+            "nonsense",
+            "config",
+            "failed",
+            "public key",
+        ),
+        (
+            "GOTONG_STORE_PEOPLE_KEY",
+            "too-short",
+            "config",
+            "failed",
+            "store_people_key",
+        ),
+        (
+            "GOTONG_CLOCK_AHEAD_MS",
+            "1000",
+            "config",
+            "warning",
+            "clock_ahead_ms has no effect",
+        ),
+        (
+            "GOTONG_GOLDEN_DIR",
+            "/nonexistent",
+            "golden",
+            "failed",
+            "/nonexistent",
+        ),
+        (
+            "GOTONG_GOLDEN_DIR",
+            golden.to_str().unwrap(),
+            "golden",
+            "failed",
+            "does not replay",
+        ),
         (
             "GOTONG_AUTH__HS256_SECRET",
             "short-secret",
@@ -195,6 +300,19 @@ fn what_is_broken_is_named_and_no_secret_with_it() {
         let (code, report) = says(doctor(&[]).env(name, value));
         is(&report, check, state, word);
         assert_eq!(code, i32::from(state == "failed"), "{name}: {report:#}");
+        // Nor would a host start, which does without Redis alone, and it leaves nothing behind.
+        if state == "failed" && check != "redis" {
+            let mut serve = gotong(&["serve"]);
+            if check != "store" {
+                serve.arg("--data").arg(dir.path().join("never"));
+            }
+            serve
+                .env("GOTONG_AUTH__HS256_SECRET", SECRET)
+                .env("GOTONG_LISTEN", "127.0.0.1:0")
+                .env(name, value);
+            harness::one_line(&mut serve);
+            assert!(!dir.path().join("never").exists(), "{name}={value}");
+        }
         for secret in [
             "hunter2",
             PASSWORD,

@@ -1,9 +1,10 @@
-//! `gotong doctor`: whether a host could serve with these settings, here and now. It changes nothing.
+//! `gotong doctor`: whether a host could serve with these settings, here and now. It changes no row and no schema.
 //!
-//! Each line is ok, a warning or a failure, and what is not ok says how to put it right.
+//! It asks with the pieces that a start is made of, so that the two cannot come apart. Each line is ok, a warning or a failure, and what is not ok says how to put it right.
 
 mod reach;
 mod settings;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,11 +95,13 @@ impl Doctor {
             settings::lease(&config),
             settings::cache(&config),
         ];
-        findings.extend(settings::policies(&config));
-        let address = reach::listen(&config).await;
-        let is_serving = address.state == State::Ok && address.says.contains(reach::ANSWERS);
-        findings.push(address);
-        findings.extend(reach::store(&config, is_serving).await);
+        findings.extend(settings::unused(&config));
+        let (of_policies, policies) = settings::policies(&config);
+        findings.extend(of_policies);
+        let listening = reach::listen(&config).await;
+        findings.extend(listening.findings);
+        let is_serving = listening.is_serving;
+        findings.extend(store::store(&config, policies.as_ref(), is_serving).await);
         findings.extend(reach::redis(&config).await);
         let report = Report {
             ok: findings

@@ -1,159 +1,95 @@
-//! What a host must reach: its address, its store, Redis.
+//! What a host must reach beside its store: its addresses, Redis.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use gotong_policy_tool::one_line;
-use gotong_store::{Migrations, Store, StoreError, Target};
 use tokio::net::TcpListener;
 
 use super::Finding;
-use super::settings::may_write;
-use crate::cli::ENGINE_MANIFEST;
 use crate::clock::system_now_ms;
 use crate::config::Config;
+use crate::metrics::BUILD;
 use crate::redis::Redis;
 
-/// What is said of an address where a host serves already.
-pub const ANSWERS: &str = "a host answers there";
-
 /// For everything that may hang.
-const LONGEST: Duration = Duration::from_secs(5);
+pub const LONGEST: Duration = Duration::from_secs(5);
 
 /// Clocks that are further apart than this are worth a look; than the second, timers go wrong.
 const APART_MS: i64 = 1_000;
 const FAR_APART_MS: i64 = 5_000;
 
-/// Whether the address is free, or a host has it.
-pub async fn listen(config: &Config) -> Finding {
-    let address = &config.listen;
-    match TcpListener::bind(address).await {
-        Ok(_) => Finding::ok("listen", format!("`{address}` is free")),
-        Err(error) if error.kind() == ErrorKind::AddrInUse && answers(address).await => {
-            Finding::ok("listen", format!("`{address}` is in use: {ANSWERS}"))
-        }
+/// What is said of the addresses.
+pub struct Listening {
+    pub findings: Vec<Finding>,
+    /// A host answers on the API's.
+    pub is_serving: bool,
+}
+
+/// Whether the addresses are free, or a host has them.
+pub async fn listen(config: &Config) -> Listening {
+    let api = TcpListener::bind(&config.listen).await;
+    let is_serving = is_taken(&api) && is_host(&config.listen).await;
+    let mut findings = vec![address("listen", &config.listen, &api, is_serving)];
+    if let Some(apart) = &config.metrics_listen {
+        // While the first is held: two that are the same are found out.
+        let metrics = TcpListener::bind(apart).await;
+        let has_host = is_taken(&metrics) && is_metrics(apart).await;
+        findings.push(address("metrics", apart, &metrics, has_host));
+    }
+    Listening {
+        findings,
+        is_serving,
+    }
+}
+
+fn is_taken(bound: &std::io::Result<TcpListener>) -> bool {
+    matches!(bound, Err(error) if error.kind() == ErrorKind::AddrInUse)
+}
+
+fn address(
+    check: &'static str,
+    address: &str,
+    bound: &std::io::Result<TcpListener>,
+    has_host: bool,
+) -> Finding {
+    match bound {
+        Ok(_) => Finding::ok(check, format!("`{address}` is free")),
+        Err(_) if has_host => Finding::ok(
+            check,
+            format!("`{address}` is in use: a host answers there"),
+        ),
         Err(error) => Finding::failed(
-            "listen",
+            check,
             format!("`{address}`: {error}"),
-            "end what has it, or set listen to another address",
+            "end what has it, or set another address",
         ),
     }
 }
 
-async fn answers(address: &str) -> bool {
+/// Whether what answers is a host: anything may answer 200.
+async fn is_host(address: &str) -> bool {
+    let told = ask(address, "/health/live").await;
+    told.and_then(|body| serde_json::from_str::<serde_json::Value>(&body).ok())
+        .is_some_and(|body| body == serde_json::json!({"status": "live"}))
+}
+
+async fn is_metrics(address: &str) -> bool {
+    ask(address, "/metrics")
+        .await
+        .is_some_and(|body| body.contains(BUILD))
+}
+
+async fn ask(address: &str, path: &str) -> Option<String> {
     let asked = reqwest::Client::new()
-        .get(format!("http://{address}/health/live"))
+        .get(format!("http://{address}{path}"))
         .timeout(LONGEST)
         .send();
-    asked.await.is_ok_and(|answer| answer.status().is_success())
-}
-
-/// Whether the store is there, has the schema of this binary and lets it write.
-pub async fn store(config: &Config, is_serving: bool) -> Vec<Finding> {
-    let target: Target = match config.store_url.expose().parse() {
-        Ok(target) => target,
-        Err(error) => {
-            return vec![Finding::failed(
-                "store",
-                one_line(&error),
-                "correct store_url",
-            )];
-        }
-    };
-    match &target {
-        Target::Memory => {
-            return vec![Finding::warning(
-                "store",
-                "in memory: everything is gone when the host stops",
-                "give --data DIR or set store_url, except for trying it out",
-            )];
-        }
-        Target::Directory(path) => {
-            if let Err(error) = may_write(path) {
-                return vec![Finding::failed(
-                    "store",
-                    format!("`{}`: {error}", path.display()),
-                    "let the host's user write the folder",
-                )];
-            }
-            // Looked at before it is opened: the engine would make a store of any folder.
-            if !path.join(ENGINE_MANIFEST).exists() {
-                return vec![Finding::ok(
-                    "store",
-                    format!("`{}` holds none yet: the host makes it", path.display()),
-                )];
-            }
-        }
-        Target::Server(_) => {}
-    }
-    let opened = tokio::time::timeout(LONGEST, Store::open_untouched(&target)).await;
-    match opened {
-        Err(_) => vec![unreachable_store(&format!("`{target}` does not answer"))],
-        Ok(Err(StoreError::Locked { directory })) if is_serving => vec![Finding::ok(
-            "store",
-            format!(
-                "`{}` is in use, by the host that answers",
-                directory.display()
-            ),
-        )],
-        Ok(Err(error)) => vec![unreachable_store(&one_line(&error))],
-        Ok(Ok(store)) => opened_store(&target, &store).await,
-    }
-}
-
-fn unreachable_store(says: &str) -> Finding {
-    Finding::failed(
-        "store",
-        says,
-        "start the store's server or stop what holds the folder; correct store_url and its login",
-    )
-}
-
-async fn opened_store(target: &Target, store: &Store) -> Vec<Finding> {
-    let missing = match Migrations::embedded() {
-        Ok(migrations) => store.missing_migrations(&migrations).await,
-        Err(error) => Err(error),
-    };
-    let schema = match missing {
-        Ok(missing) if missing.is_empty() => {
-            Finding::ok("store", format!("`{target}` has every migration"))
-        }
-        Ok(missing) if target.is_embedded() => Finding::ok(
-            "store",
-            format!("`{target}`: the next start applies {}", missing.join(", ")),
-        ),
-        Ok(missing) => Finding::failed(
-            "store",
-            format!("`{target}` lacks {}", missing.join(", ")),
-            "run `gotong migrate`, once for a release",
-        ),
-        Err(error) => Finding::failed(
-            "store",
-            one_line(&error),
-            "use the binary that fits the store",
-        ),
-    };
-    let mut findings = vec![schema];
-    if !target.is_embedded() {
-        findings.push(match store.may_write().await {
-            Ok(()) => Finding::ok("writes", "the store lets this login write"),
-            Err(error) => Finding::failed(
-                "writes",
-                one_line(&error),
-                "sign in as an editor of the database",
-            ),
-        });
-        let asked = Instant::now();
-        findings.push(match store.clock_ms().await {
-            Ok(theirs) => clock("the store", theirs, asked.elapsed()),
-            Err(error) => Finding::warning("clock", one_line(&error), "see above"),
-        });
-    }
-    findings
+    asked.await.ok()?.error_for_status().ok()?.text().await.ok()
 }
 
 /// How far a clock is from this machine's. Half of the time the answer took lies behind it.
-fn clock(whose: &str, theirs_ms: i64, took: Duration) -> Finding {
+pub fn clock(whose: &str, theirs_ms: i64, took: Duration) -> Finding {
     let half_ms = i64::try_from(took.as_millis() / 2).unwrap_or(i64::MAX);
     let apart_ms = (system_now_ms() - half_ms - theirs_ms).abs();
     let says = format!("{apart_ms} ms apart from {whose}'s");

@@ -4,16 +4,19 @@ use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use gotong_engine::signature;
+use gotong_engine::{LoadError, Policies, signature};
 use gotong_policy_tool::one_line;
 
 use super::Finding;
-use crate::config::Config;
-use crate::startup::load_policies;
+use crate::config::{Config, ConfigError};
+use crate::http::auth::Tokens;
+use crate::http::paging::Cursors;
+use crate::rulings::gate::TracksByScope;
+use crate::startup::{StartError, load_policies, replay_golden};
 
 /// Whether a host would start with them.
 pub fn config(config: &Config) -> Finding {
-    match config.clone().ready_to_serve() {
+    match usable(config) {
         Err(error) => Finding::failed(
             "config",
             one_line(&error),
@@ -33,6 +36,27 @@ pub fn config(config: &Config) -> Finding {
             Finding::ok("config", format!("valid; tokens are checked with {keys}"))
         }
     }
+}
+
+/// The settings as a host takes them, with its keys made of them.
+fn usable(config: &Config) -> Result<Config, StartError> {
+    let config = config.clone().ready_to_serve()?;
+    config.people_key()?;
+    Tokens::new(&config.auth)?;
+    Cursors::new(&config)?;
+    Ok(config)
+}
+
+/// What is set and does nothing.
+pub fn unused(config: &Config) -> Option<Finding> {
+    let unused = config.unused();
+    (!unused.is_empty()).then(|| {
+        Finding::warning(
+            "config",
+            format!("{} has no effect outside development", unused.join(", ")),
+            "leave it out, or start with --dev",
+        )
+    })
 }
 
 /// Whether a job is done before another host may take it.
@@ -73,17 +97,18 @@ pub fn may_write(path: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(nearest).map(drop)
 }
 
-/// Whether what is pinned is there and is what the lock says, and who vouches for the lock.
-pub fn policies(config: &Config) -> Vec<Finding> {
-    let policies = match load_policies(config) {
+/// Whether what is pinned is there and is what the lock says, who vouches for the lock, and whether the modules decide
+/// as they did; and the policies, for what was recorded.
+pub fn policies(config: &Config) -> (Vec<Finding>, Option<Policies>) {
+    let failed =
+        |check, error: StartError| Finding::failed(check, one_line(&error), remedy(&error));
+    let loaded = load_policies(config).and_then(|policies| {
+        TracksByScope::read(&policies)?;
+        Ok(policies)
+    });
+    let policies = match loaded {
         Ok(policies) => policies,
-        Err(error) => {
-            return vec![Finding::failed(
-                "policies",
-                one_line(&error),
-                "restore the folder as it was committed; `gotong policy check` says more of a module",
-            )];
-        }
+        Err(error) => return (vec![failed("policies", error)], None),
     };
     let lock = policies.lock();
     let loaded = Finding::ok(
@@ -94,7 +119,34 @@ pub fn policies(config: &Config) -> Vec<Finding> {
             policies.modules().len()
         ),
     );
-    vec![loaded, signed(config, policies.signed_by().is_some())]
+    let signed = signed(config, policies.signed_by().is_some());
+    let golden = match replay_golden(config, &policies) {
+        Ok(count) => Finding::ok("golden", format!("{count} golden decisions replay")),
+        Err(error) => failed("golden", error),
+    };
+    (vec![loaded, signed, golden], Some(policies))
+}
+
+/// What puts right that the policies cannot be used.
+fn remedy(error: &StartError) -> &'static str {
+    match error {
+        StartError::LockKeys { .. } | StartError::Config(ConfigError::NoLockKeys) => {
+            "set lock_keys to the file of the public keys that may sign the lock"
+        }
+        StartError::Load(LoadError::Signature(_)) => {
+            "let the holder of a trusted key sign the lock: `gotong policy sign`"
+        }
+        StartError::Folder { .. } | StartError::Config(_) => {
+            "set policies_dir to the folder that holds policies.lock"
+        }
+        StartError::Golden { .. } => {
+            "set golden_dir to the folder of the golden decisions, or leave it out"
+        }
+        StartError::Diverged { .. } => {
+            "restore the modules that decided, or the golden decisions that go with these"
+        }
+        _ => "restore the folder as it was committed; `gotong policy check` says more of a module",
+    }
 }
 
 fn signed(config: &Config, is_checked: bool) -> Finding {

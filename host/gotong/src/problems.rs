@@ -10,6 +10,8 @@ pub enum Reach {
     Every,
     /// Any write.
     Writes,
+    /// Any request of a route that takes a token: a policy rules on it.
+    Ruled,
     /// Those whose operation names the status.
     Some,
 }
@@ -85,10 +87,10 @@ codes! {
     TokenAlgorithm "token_algorithm" 401 Every
         "The token is signed with an algorithm that this host does not accept.",
         "Get a token that is signed as the host's settings ask for.";
-    PolicyTrapped "policy_trapped" 403 Writes
+    PolicyTrapped "policy_trapped" 403 Ruled
         "The policy ended abnormally, so the answer is no.",
         "Tell the people who run the host; the decision is recorded.";
-    PolicyFuelExhausted "policy_fuel_exhausted" 403 Writes
+    PolicyFuelExhausted "policy_fuel_exhausted" 403 Ruled
         "The policy did not come to an end, so the answer is no.",
         "Tell the people who run the host; the decision is recorded.";
     PolicyObligationUnknown "policy_obligation_unknown" 403 Writes
@@ -187,7 +189,7 @@ codes! {
     Contention "contention" 503 Writes
         "Too many changes at once.",
         "Send it again after `Retry-After`, with the same `Idempotency-Key`.";
-    PolicyEngineError "policy_engine_error" 503 Writes
+    PolicyEngineError "policy_engine_error" 503 Ruled
         "The policy engine could not run, so there is no ruling.",
         "Send it again after `Retry-After`.";
     NotReady "not_ready" 503 Every

@@ -7,7 +7,10 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use gotong_store::{MigrationError, Migrations, Store, Target, prove};
+use gotong_store::{
+    Commit, Key, KeyRange, MigrationError, Migrations, RowChange, Store, Target, prove,
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -179,5 +182,112 @@ async fn a_migration_that_fails_halfway_leaves_nothing() {
             engine.name
         );
         assert!(info["tables"].get("event").is_some());
+    }
+}
+
+/// A store as the first migrations leave it.
+async fn up_to(engine: &Target, last: u32) -> Store {
+    let store = Store::open(engine, None).await.unwrap();
+    let known = Migrations::embedded().unwrap();
+    let folder = TempDir::new().unwrap();
+    for migration in known.iter().take(last as usize) {
+        let file = folder.path().join(format!("{}.surql", migration.title()));
+        fs::write(file, &migration.statements).unwrap();
+    }
+    store.migrate(&of(&folder)).await.unwrap();
+    store
+}
+
+async fn create(store: &Store, rows: impl IntoIterator<Item = (Key, Value)>) {
+    let rows = rows
+        .into_iter()
+        .map(|(key, row)| RowChange::create(key, &row).unwrap());
+    let commit = Commit {
+        rows: rows.collect(),
+        ..Commit::default()
+    };
+    store.commit(&commit).await.unwrap();
+}
+
+fn transition(id: &str, scope: &str, at_ms: i64) -> (Key, Value) {
+    let row = json!({"transition_id": id, "entity_id": id, "scope_id": scope, "track": "tuntaskan", "to_track": "tuntaskan",
+        "from_stage": "keresahan", "to_stage": "bahas", "transition_type": "stage_advance", "mechanism": "user_action",
+        "status": "open", "actor": {}, "occurred_at_ms": at_ms, "request_id": "r", "correlation_id": "c",
+        "retention_tag": {}, "event_hash": "h", "decision_id": "d", "gate": {}});
+    (Key::new("transition", id), row)
+}
+
+#[tokio::test]
+async fn transitions_that_were_there_stand_in_the_lists_newest_first() {
+    let store = up_to(&Target::Memory, 7).await;
+    create(
+        &store,
+        [
+            transition("t1", "id/a", 1_700_000_000_000),
+            transition("t2", "id/b", 1_700_000_000_002),
+            transition("t3", "id/a", 1_700_000_000_001),
+        ],
+    )
+    .await;
+    store
+        .migrate(&Migrations::embedded().unwrap())
+        .await
+        .unwrap();
+    let listed = async |range: KeyRange| -> Vec<String> {
+        let rows: Vec<Value> = store.scan(&range).await.unwrap();
+        let id = |row: &Value| row["transition_id"].as_str().unwrap().to_owned();
+        rows.iter().map(id).collect()
+    };
+    let list = |parts: &[&str]| KeyRange::prefix("transition_list", parts.to_vec());
+    assert_eq!(listed(list(&["all"])).await, ["t2", "t3", "t1"]);
+    assert_eq!(listed(list(&["scope", "id/a"])).await, ["t3", "t1"]);
+    assert_eq!(listed(list(&["scope", "id/b"])).await, ["t2"]);
+    let behind = list(&["all"]).after((-1_700_000_000_002_i64, "t2"));
+    assert_eq!(listed(behind).await, ["t3", "t1"]);
+}
+
+#[tokio::test]
+async fn the_people_of_entities_that_were_there_are_counted() {
+    let store = up_to(&Target::Memory, 8).await;
+    let (crowded, quiet) = (
+        "01a20438-5e97-739c-9c5a-fac99e20fe57",
+        "01a20438-5e97-739c-9c5a-fac99e20fe58",
+    );
+    let entity = |id: &str, pic: Option<&str>| {
+        let row = json!({"entity_id": id, "track": "tuntaskan", "stage": "bahas", "title": "A", "text": "",
+            "scope_id": "id", "privacy_level": "open", "author_id": "sari", "author_username": "Sari", "pic_id": pic,
+            "nominee_id": null, "open_transition": null, "created_at_ms": 1, "stage_since_ms": 1});
+        (Key::new("entity", id), row)
+    };
+    let relation = |id: &str, who: &str, word: &str, until_ms: Option<i64>| {
+        let row = json!({"relation_id": word, "entity_id": id, "user_id": who.to_lowercase(), "username": who,
+            "relation": word, "since_ms": 1, "until_ms": until_ms});
+        let key = Key::parts("relation", [id, &who.to_lowercase(), word]);
+        (key, row)
+    };
+    create(
+        &store,
+        [
+            entity(crowded, Some("wati")),
+            entity(quiet, None),
+            relation(crowded, "Sari", "author", None),
+            relation(crowded, "Wati", "participant", None),
+            relation(crowded, "Wati", "pic", None),
+            relation(crowded, "Joko", "pic", Some(2)),
+            relation(crowded, "Joko", "participant", Some(2)),
+            relation(quiet, "Sari", "author", None),
+        ],
+    )
+    .await;
+    store
+        .migrate(&Migrations::embedded().unwrap())
+        .await
+        .unwrap();
+    for (id, people, pic) in [(crowded, 2, json!("Wati")), (quiet, 1, Value::Null)] {
+        let row: Value = store.get(&Key::new("entity", id)).await.unwrap().unwrap();
+        assert_eq!(
+            (&row["people_count"], &row["pic_username"]),
+            (&json!(people), &pic)
+        );
     }
 }

@@ -24,7 +24,7 @@ use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::words::{ScopeId, Text, Title};
 use authority::Matter;
-use store::{EntityRow, RelationRow};
+use store::{EntityRow, RelationRow, SomePeople};
 use view::EntityView;
 
 /// `POST /v1/entities`
@@ -161,8 +161,10 @@ impl Command for Share {
             author_id: actor.user_id.clone(),
             author_username: actor.username.clone(),
             pic_id: None,
+            pic_username: None,
             nominee_id: None,
             open_transition: None,
+            people_count: 1,
             created_at_ms: now_ms,
             stage_since_ms: now_ms,
         };
@@ -178,7 +180,12 @@ impl Command for Share {
             mine: Relations::AUTHOR,
         };
         // Ruled before the event, so that the chain holds this decision too.
-        let view = view::of_command(work, &entity, std::slice::from_ref(&author))?;
+        // Whoever shares a seed knows its author.
+        let people = SomePeople {
+            rows: vec![author.clone()],
+            reached: None,
+        };
+        let view = view::of_command(work, &entity, people)?;
         work.begin(&entity_id);
         work.create(store::entity_key(&entity_id), &entity.row)?;
         work.create(author.key(), &author)?;

@@ -51,7 +51,7 @@ impl Command for At<Nominate> {
         let nominee = input.user_id.as_str();
         let oneself = nominee == work.actor().user_id;
         if oneself && entity.row.nominee_id.as_deref() == Some(nominee) {
-            return accept(work, &entity).await;
+            return accept(work, entity).await;
         }
         let held = if oneself {
             Vec::new()
@@ -73,7 +73,7 @@ impl Command for At<Nominate> {
             });
         }
         if allowed.obliges(Obligation::AcceptAtOnce) {
-            return install(work, &entity).await;
+            return install(work, entity).await;
         }
         work.merge(
             store::entity_key(entity_id),
@@ -93,29 +93,30 @@ impl Command for At<Nominate> {
     }
 }
 
-async fn accept(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
+async fn accept(work: &mut Work, entity: Entity) -> Result<PicView, Refusal> {
     entity.authorize(work, Action::PicAccept)?;
     install(work, entity).await
 }
 
 /// The actor becomes the pic; the former one, if there is one, ceases to be.
-async fn install(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
+async fn install(work: &mut Work, mut entity: Entity) -> Result<PicView, Refusal> {
     if let Some(former) = &entity.row.pic_id {
-        let row = store::relations_of(&work.app.store, entity.id(), former)
-            .await?
-            .into_iter()
-            .find(|row| row.flag() == Relations::PIC);
+        let held = store::relations_of(&work.app.store, entity.id(), former).await?;
+        let left = union(&held).without(Relations::PIC);
+        let row = held.into_iter().find(|row| row.flag() == Relations::PIC);
         if let Some(row) = row {
-            finish(work, entity, row)?;
+            finish(work, &mut entity, row, left)?;
         }
     }
     let actor = work.actor().clone();
+    let held = entity.mine;
     begin(
         work,
-        entity,
+        &mut entity,
         &actor.user_id,
         &actor.username,
         Relations::PIC,
+        held,
     )?;
     work.append(
         entity.id(),
@@ -123,7 +124,7 @@ async fn install(work: &mut Work, entity: &Entity) -> Result<PicView, Refusal> {
     )?;
     work.merge(
         store::entity_key(entity.id()),
-        &json!({"pic_id": actor.user_id, "nominee_id": null}),
+        &json!({"pic_id": actor.user_id, "pic_username": actor.username, "nominee_id": null}),
     )?;
     Ok(PicView {
         entity_id: entity.id().to_owned(),

@@ -122,7 +122,7 @@ impl Command for At<Take> {
 
     async fn run(&self, work: &mut Work) -> Result<RelationView, Refusal> {
         let Self { entity_id, input } = self;
-        let entity = load(work, entity_id).await?;
+        let mut entity = load(work, entity_id).await?;
         let sought = input.relation.0;
         let subject_id = input
             .user_id
@@ -164,20 +164,25 @@ impl Command for At<Take> {
                 .map(|row| row.username.clone())
                 .ok_or(Refusal::NotFound("person with a relation to this entity"))?
         };
-        begin(work, &entity, &subject_id, &username, sought).map(RelationView::from)
+        begin(work, &mut entity, &subject_id, &username, sought, subject).map(RelationView::from)
     }
 }
 
-/// Records that a relation began.
+/// Records that a relation began, of somebody who held others, or none.
 pub fn begin(
     work: &mut Work,
-    entity: &Entity,
+    entity: &mut Entity,
     user_id: &str,
     username: &str,
     relation: Relations,
+    held: Relations,
 ) -> Result<RelationRow, Refusal> {
     let row = RelationRow::begin(entity.id(), user_id, username, relation, work.now_ms());
     work.create(row.key(), &row)?;
+    if held.is_empty() {
+        entity.row.people_count = entity.row.people_count.saturating_add(1);
+        save_count(work, entity)?;
+    }
     let event = Event::new(
         EventKind::RelationStarted,
         json!({"entity_id": row.entity_id, "relation": row.relation}),
@@ -202,7 +207,7 @@ impl Command for At<Relation> {
             entity_id,
             input: relation,
         } = self;
-        let entity = load(work, entity_id).await?;
+        let mut entity = load(work, entity_id).await?;
         let facts = AuthorizeFacts {
             sought: relation.0,
             subject: entity.mine,
@@ -216,17 +221,27 @@ impl Command for At<Relation> {
             .into_iter()
             .find(|row| row.flag() == relation.0);
         let row = row.ok_or(Refusal::NotFound("relation"))?;
-        finish(work, &entity, row).map(RelationView::from)
+        let left = entity.mine.without(relation.0);
+        finish(work, &mut entity, row, left).map(RelationView::from)
     }
 }
 
-/// Records that a relation ended.
-pub fn finish(work: &mut Work, entity: &Entity, row: RelationRow) -> Result<RelationRow, Refusal> {
+/// Records that a relation ended, of somebody who is left with others, or none.
+pub fn finish(
+    work: &mut Work,
+    entity: &mut Entity,
+    row: RelationRow,
+    left: Relations,
+) -> Result<RelationRow, Refusal> {
     let ended = RelationRow {
         until_ms: Some(work.now_ms()),
         ..row
     };
     work.merge(ended.key(), &json!({"until_ms": ended.until_ms}))?;
+    if left.is_empty() {
+        entity.row.people_count = entity.row.people_count.saturating_sub(1);
+        save_count(work, entity)?;
+    }
     let event = Event::new(
         EventKind::RelationEnded,
         json!({"entity_id": ended.entity_id, "relation": ended.relation}),
@@ -239,4 +254,11 @@ pub fn finish(work: &mut Work, entity: &Entity, row: RelationRow) -> Result<Rela
         ),
     )?;
     Ok(ended)
+}
+
+fn save_count(work: &mut Work, entity: &Entity) -> Result<(), Refusal> {
+    work.merge(
+        store::entity_key(entity.id()),
+        &json!({"people_count": entity.row.people_count}),
+    )
 }

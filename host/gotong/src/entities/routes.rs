@@ -9,14 +9,15 @@ use utoipa_axum::routes;
 use super::pic::Nominate;
 use super::pic::PicView;
 use super::relations::{Relation, RelationView, Take};
-use super::view::{self, EntityView, PermissionsView};
+use super::view::{self, EntityView, PermissionsView, PersonHere};
 use super::{At, Share};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::http::context::{CommandContext, ReadContext};
+use crate::http::paging::{Page, Paging};
 use crate::http::problem::Problem;
 use crate::http::refused;
-use crate::http::valid::{ValidJson, ValidPath};
+use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
 use crate::problems::Code;
 use crate::words::Id;
 
@@ -29,6 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nominate))
         .routes(routes!(permissions))
         .routes(routes!(stage))
+        .routes(routes!(people))
 }
 
 /// Share a seed
@@ -62,7 +64,7 @@ async fn share(
     tag = "entities",
     params(("id" = inline(Id), Path, description = "The entity's id")),
     security((), ("bearer" = [])),
-    responses((status = 200, body = EntityView), (status = 403), (status = 404)),
+    responses((status = 200, body = EntityView), (status = 404)),
 )]
 async fn read(
     State(app): State<App>,
@@ -178,7 +180,7 @@ async fn nominate(
     tag = "entities",
     params(("id" = inline(Id), Path, description = "The entity's id")),
     security((), ("bearer" = [])),
-    responses((status = 200, body = PermissionsView), (status = 403), (status = 404)),
+    responses((status = 200, body = PermissionsView), (status = 404)),
 )]
 async fn permissions(
     State(app): State<App>,
@@ -210,7 +212,7 @@ struct WhereItStands {
     tag = "entities",
     params(("id" = inline(Id), Path, description = "The entity's id")),
     security((), ("bearer" = [])),
-    responses((status = 200, body = WhereItStands), (status = 403), (status = 404)),
+    responses((status = 200, body = WhereItStands), (status = 404)),
 )]
 async fn stage(
     State(app): State<App>,
@@ -230,4 +232,31 @@ async fn stage(
         open_transition: row.open_transition,
         stages,
     }))
+}
+
+/// The people of an entity, each relation for itself
+///
+/// In the order of user ids. Relations that ended are passed over: a page may be short, or empty, and still have a `next`.
+#[utoipa::path(
+    get,
+    path = "/entities/{id}/people",
+    operation_id = "list_people",
+    tag = "entities",
+    params(("id" = inline(Id), Path, description = "The entity's id"), Paging),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Page<PersonHere>), (status = 404)),
+)]
+async fn people(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidPath(id): ValidPath<Id>,
+    ValidQuery(query): ValidQuery<Paging>,
+) -> Result<Json<Page<PersonHere>>, Problem> {
+    let cursors = app
+        .cursors
+        .of("list_people", &id.as_str(), &context.caller)?;
+    let after = cursors.open(query.after.as_deref())?;
+    let size = query.limit.unwrap_or_default().get();
+    let listed = view::people(&app, &context, id.as_str(), after.as_ref(), size).await;
+    cursors.page(listed.map_err(refused)?)
 }

@@ -19,8 +19,11 @@ pub struct EntityRow {
     pub author_id: String,
     pub author_username: String,
     pub pic_id: Option<String>,
+    pub pic_username: Option<String>,
     pub nominee_id: Option<String>,
     pub open_transition: Option<String>,
+    /// How many people are something to it now.
+    pub people_count: u32,
     pub created_at_ms: Millis,
     pub stage_since_ms: Millis,
 }
@@ -117,13 +120,75 @@ pub async fn entities_for(
     Ok(found)
 }
 
-/// Everybody who is something to the entity now, in the order of user ids.
+/// Everybody who is something to the entity now, in the order of user ids: the facts of an electorate, which have to be
+/// whole. What is only shown is read by [`some_people`].
 pub async fn people(store: &Store, entity_id: &str) -> Result<Vec<RelationRow>, StoreError> {
     let mut rows = store
         .read("SELECT * FROM $people WHERE until_ms = NULL;")
         .bind_range("people", &KeyRange::prefix("relation", (entity_id,)))
         .await?;
     rows.take(0)
+}
+
+/// Where a relation stands among those to its entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelationPlace(String, String);
+
+impl RelationPlace {
+    fn of(row: &RelationRow) -> Self {
+        Self(row.user_id.clone(), row.relation_id.clone())
+    }
+}
+
+/// Some of the people of an entity.
+#[derive(Debug, Default)]
+pub struct SomePeople {
+    pub rows: Vec<RelationRow>,
+    /// As far as they were looked through; none: to the last.
+    pub reached: Option<RelationPlace>,
+}
+
+impl SomePeople {
+    /// Those who are something now among `looked_at` rows, all but the hidden one, and not more than `most`.
+    fn among(
+        looked_at: Vec<RelationRow>,
+        look_at: usize,
+        hidden: Option<&str>,
+        most: usize,
+    ) -> Self {
+        let last = looked_at
+            .last()
+            .filter(|_| looked_at.len() == look_at)
+            .map(RelationPlace::of);
+        let mut now = looked_at
+            .into_iter()
+            .filter(|row| row.until_ms.is_none() && hidden != Some(row.user_id.as_str()));
+        let rows: Vec<RelationRow> = now.by_ref().take(most).collect();
+        let reached = match now.next() {
+            Some(_) => rows.last().map(RelationPlace::of),
+            None => last,
+        };
+        Self { rows, reached }
+    }
+}
+
+/// The next people but the hidden one, in the order of user ids. Relations that ended stand among the others: about twice
+/// as many rows are looked at as are wanted, however often somebody has come and gone. Somebody hidden leaves no gap: one
+/// person's relations are fewer than what is looked at beyond what is wanted.
+pub async fn some_people(
+    store: &Store,
+    entity_id: &str,
+    after: Option<&RelationPlace>,
+    hidden: Option<&str>,
+    most: usize,
+) -> Result<SomePeople, StoreError> {
+    let look_at = 2 * most + Relations::ALL.len();
+    let mut range = KeyRange::prefix("relation", (entity_id,)).limit(look_at);
+    if let Some(RelationPlace(user_id, relation_id)) = after {
+        range = range.after((user_id, relation_id));
+    }
+    let looked_at = store.scan(&range).await?;
+    Ok(SomePeople::among(looked_at, look_at, hidden, most))
 }
 
 /// What one person is to the entity now.
@@ -140,4 +205,43 @@ pub async fn relations_of(
         )
         .await?;
     rows.take(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(user_id: &str, until_ms: Option<Millis>) -> RelationRow {
+        RelationRow {
+            until_ms,
+            ..RelationRow::begin("e", user_id, user_id, Relations::SAKSI, 1)
+        }
+    }
+
+    /// Whom two at most of four rows at most are, and whose place was reached.
+    fn among(rows: &[(&str, bool)]) -> (Vec<String>, Option<String>) {
+        let rows = rows
+            .iter()
+            .map(|(user_id, ended)| row(user_id, ended.then_some(2)));
+        let some = SomePeople::among(rows.collect(), 4, Some("hidden"), 2);
+        let people = some.rows.into_iter().map(|row| row.user_id).collect();
+        (people, some.reached.map(|place| place.0))
+    }
+
+    #[test]
+    fn a_page_of_people_ends_where_it_is_full_or_where_enough_was_looked_at() {
+        let (held, ended) = (false, true);
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(among(&[]), (names(&[]), None));
+        let two = [("a", held), ("b", ended), ("c", held)];
+        assert_eq!(among(&two), (names(&["a", "c"]), None));
+        let three = [("a", held), ("b", held), ("c", ended), ("d", held)];
+        assert_eq!(among(&three), (names(&["a", "b"]), Some("b".into())));
+        let full = [("a", held), ("b", held), ("c", ended), ("d", ended)];
+        assert_eq!(among(&full), (names(&["a", "b"]), Some("d".into())));
+        let hidden = [("a", held), ("b", held), ("hidden", held)];
+        assert_eq!(among(&hidden), (names(&["a", "b"]), None));
+        let gone = [("a", ended), ("b", ended), ("c", ended), ("d", ended)];
+        assert_eq!(among(&gone), (names(&[]), Some("d".into())));
+    }
 }

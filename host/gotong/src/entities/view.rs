@@ -4,7 +4,7 @@ use gotong_engine::role_matrix::{Action, Fields, PermittedFacts, ProjectFacts, P
 use gotong_engine::types::{PrivacyLevel, Relations, Stage, Track};
 use serde::Serialize;
 
-use super::store::{self, EntityRow, RelationRow};
+use super::store::{self, EntityRow, RelationPlace, RelationRow, SomePeople};
 use super::{Entity, authority, relations};
 use crate::app::App;
 use crate::clock::Millis;
@@ -12,7 +12,11 @@ use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::http::auth::Caller;
 use crate::http::context::ReadContext;
+use crate::http::paging::Listed;
 use crate::rulings;
+
+/// How many people a view holds; all of them are read page by page.
+pub const INLINED: usize = 50;
 
 /// An entity as one viewer sees it. A field that is withheld is null, and named in `withheld`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -26,7 +30,12 @@ pub struct EntityView {
     pub scope_id: Option<String>,
     pub author: Option<Person>,
     pub pic: Option<Person>,
+    /// The first 50, each relation for itself.
     pub people: Option<Vec<PersonHere>>,
+    /// How many people there are.
+    pub people_count: Option<u32>,
+    /// There may be more than those in `people`, to be read at `/v1/entities/{id}/people`.
+    pub people_cut: Option<bool>,
     /// Transition whose gate is open.
     pub open_transition: Option<String>,
     pub created_at_ms: Millis,
@@ -91,6 +100,9 @@ pub async fn visible_among(
     context: &ReadContext,
     entity_ids: &[&str],
 ) -> Result<Vec<Visible>, Refusal> {
+    if entity_ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let viewer = context.caller.user_id();
     let found = store::entities_for(&app.store, entity_ids, viewer).await?;
     let entities: Vec<Entity> = found
@@ -129,8 +141,47 @@ pub async fn read(
     entity_id: &str,
 ) -> Result<EntityView, Refusal> {
     let Visible { entity, projection } = visible(app, context, entity_id).await?;
-    let people = store::people(&app.store, entity_id).await?;
-    Ok(assemble(&entity, &people, &projection))
+    let hidden = hidden(&entity, projection.fields);
+    let people = store::some_people(&app.store, entity_id, None, hidden, INLINED).await?;
+    Ok(assemble(&entity, people, &projection))
+}
+
+/// The people of an entity, as far as the reader may know who they are. A page may be short, or empty, and have a `next`.
+pub async fn people(
+    app: &App,
+    context: &ReadContext,
+    entity_id: &str,
+    after: Option<&RelationPlace>,
+    limit: usize,
+) -> Result<Listed<PersonHere, RelationPlace>, Refusal> {
+    let Visible { entity, projection } = visible(app, context, entity_id).await?;
+    if !projection.fields.contains(Fields::PEOPLE) {
+        return Err(Refusal::NotFound("entity"));
+    }
+    let hidden = hidden(&entity, projection.fields);
+    let some = store::some_people(&app.store, entity_id, after, hidden, limit).await?;
+    Ok(Listed {
+        items: here(some.rows),
+        next: some.reached,
+    })
+}
+
+/// The author, when the viewer may not know who that is: hidden in the list of people too.
+fn hidden(entity: &Entity, shown: Fields) -> Option<&str> {
+    (!shown.contains(Fields::AUTHOR)).then_some(entity.row.author_id.as_str())
+}
+
+fn here(rows: Vec<RelationRow>) -> Vec<PersonHere> {
+    rows.into_iter()
+        .map(|row| PersonHere {
+            person: Person {
+                user_id: row.user_id,
+                username: row.username,
+            },
+            relation: row.relation,
+            since_ms: row.since_ms,
+        })
+        .collect()
 }
 
 /// What the command's actor may see: a decision of the command.
@@ -145,7 +196,7 @@ pub fn project_for_actor(work: &mut Work, entity: &Entity) -> Result<Projection,
 pub fn of_command(
     work: &mut Work,
     entity: &Entity,
-    people: &[RelationRow],
+    people: SomePeople,
 ) -> Result<EntityView, Refusal> {
     let projection = project_for_actor(work, entity)?;
     Ok(assemble(entity, people, &projection))
@@ -183,7 +234,7 @@ pub async fn permissions(
     })
 }
 
-fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) -> EntityView {
+fn assemble(entity: &Entity, people: SomePeople, projection: &Projection) -> EntityView {
     let EntityRow {
         entity_id,
         track,
@@ -194,16 +245,18 @@ fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) ->
         privacy_level,
         author_id,
         author_username,
+        pic_id,
+        pic_username,
+        people_count,
         ..
     } = entity.row.clone();
     let shown = projection.fields;
     let show = |field: Fields| shown.contains(field);
-    let pic = people
-        .iter()
-        .find(|row| row.flag() == Relations::PIC)
-        .map(person);
-    // Whoever the author is stays hidden in the list of people too.
-    let listed = |row: &&RelationRow| show(Fields::AUTHOR) || row.user_id != author_id;
+    let pic = pic_id
+        .zip(pic_username)
+        .map(|(user_id, username)| Person { user_id, username });
+    let cut = people.reached.is_some();
+    let hidden = u32::from(hidden(entity, shown).is_some());
     EntityView {
         entity_id,
         track,
@@ -212,14 +265,9 @@ fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) ->
         title: show(Fields::TITLE).then_some(title),
         text: show(Fields::TEXT).then_some(text),
         scope_id: show(Fields::SCOPE).then_some(scope_id),
-        people: show(Fields::PEOPLE).then(|| {
-            let here = |row: &RelationRow| PersonHere {
-                person: person(row),
-                relation: row.relation.clone(),
-                since_ms: row.since_ms,
-            };
-            people.iter().filter(listed).map(here).collect()
-        }),
+        people: show(Fields::PEOPLE).then(|| here(people.rows)),
+        people_count: show(Fields::PEOPLE).then_some(people_count.saturating_sub(hidden)),
+        people_cut: show(Fields::PEOPLE).then_some(cut),
         pic: pic.filter(|pic| {
             show(Fields::PEOPLE) && (show(Fields::AUTHOR) || pic.user_id != author_id)
         }),
@@ -235,12 +283,5 @@ fn assemble(entity: &Entity, people: &[RelationRow], projection: &Projection) ->
         your_relations: entity.mine,
         withheld: Fields::all().without(shown),
         obligations: projection.obligations.clone(),
-    }
-}
-
-fn person(row: &RelationRow) -> Person {
-    Person {
-        user_id: row.user_id.clone(),
-        username: row.username.clone(),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use axum::Json;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::auth::Caller;
 use super::problem::{Asked, Problem};
@@ -81,6 +82,17 @@ impl<const USUAL: usize, const MOST: usize> ToSchema for Size<USUAL, MOST> {
     }
 }
 
+/// Which page of a list is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// The `next` of a page.
+    pub after: Option<String>,
+    #[param(inline)]
+    pub limit: Option<PageSize>,
+}
+
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
@@ -88,6 +100,13 @@ pub struct Page<T> {
     /// Give it back as `after`; null: that is all.
     #[schema(required)]
     pub next: Option<String>,
+}
+
+/// Some items of a list, and the place behind which the next ones follow; none: that is all.
+#[derive(Debug)]
+pub struct Listed<T, P> {
+    pub items: Vec<T>,
+    pub next: Option<P>,
 }
 
 /// Makes and reads cursors.
@@ -180,6 +199,13 @@ impl ListCursors<'_> {
             .map_err(|_| unmade())?;
         sealed.extend_from_slice(nonce.as_ref());
         Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// The page of some items, with the cursor to the next ones.
+    pub fn page<T, P: Serialize>(&self, listed: Listed<T, P>) -> Result<Json<Page<T>>, Problem> {
+        let next = listed.next.map(|place| self.seal(&place)).transpose()?;
+        let items = listed.items;
+        Ok(Json(Page { items, next }))
     }
 
     /// The position of a cursor; none when there is no cursor.

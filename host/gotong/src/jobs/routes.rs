@@ -51,7 +51,7 @@ struct Wanted {
     tag = "jobs",
     params(Wanted),
     security(("bearer" = [])),
-    responses((status = 200, body = JobsPage), (status = 403)),
+    responses((status = 200, body = JobsPage)),
 )]
 async fn list(
     State(app): State<App>,
@@ -78,7 +78,7 @@ async fn list(
     tag = "jobs",
     params(("job_id" = String, Path, description = "The job's id")),
     security(("bearer" = [])),
-    responses((status = 200, body = JobView), (status = 403), (status = 404)),
+    responses((status = 200, body = JobView), (status = 404)),
 )]
 async fn show(
     State(app): State<App>,
@@ -102,7 +102,7 @@ async fn show(
     tag = "jobs",
     params(CommandContext, ("job_id" = String, Path, description = "The job's id")),
     security(("bearer" = [])),
-    responses((status = 200, body = JobView), (status = 403), (status = 404), (status = 409)),
+    responses((status = 200, body = JobView), (status = 404), (status = 409)),
 )]
 async fn retry(
     State(app): State<App>,
@@ -133,7 +133,7 @@ struct CallOff {
     params(CommandContext, ("job_id" = String, Path, description = "The job's id")),
     request_body = CallOff,
     security(("bearer" = [])),
-    responses((status = 200, body = JobView), (status = 403), (status = 404), (status = 409)),
+    responses((status = 200, body = JobView), (status = 404), (status = 409)),
 )]
 async fn cancel(
     State(app): State<App>,

@@ -28,7 +28,6 @@ pub fn routes() -> OpenApiRouter<App> {
     security(("bearer" = [])),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 403),
     ),
 )]
 async fn metrics(State(app): State<App>, _: Auditor) -> Result<impl IntoResponse, Problem> {

@@ -29,7 +29,7 @@ use crate::problems::Code;
 use crate::rulings::Given;
 use crate::words::Id;
 use electorate::Electorate;
-use store::{EligibleRow, TransitionRow};
+use store::{Around, EligibleRow, TransitionRow};
 use view::TransitionView;
 
 pub use ballot::snapshot_of;
@@ -92,11 +92,19 @@ impl Command for Propose {
             store::timeline_key(&transition),
             &json!({"transition_id": transition.transition_id}),
         )?;
+        for place in store::list_keys(&transition) {
+            work.create(
+                place,
+                &json!({"transition_id": transition.transition_id, "occurred_at_ms": transition.occurred_at_ms}),
+            )?;
+        }
         work.create(store::key(&transition.transition_id), &transition)?;
         Ok(view::with_people(
             transition,
-            electorate.rows,
-            Vec::new(),
+            Around {
+                eligible: electorate.rows,
+                objections: Vec::new(),
+            },
             &seen,
         ))
     }

@@ -161,8 +161,8 @@ async fn reopen(
         entity.id(),
         Event::new(event, transition.summary()).private("reason", &row.reason),
     )?;
-    let mut objections = store::objections(&work.app.store, &row.transition_id).await?;
-    objections.push(row);
-    let eligible = store::snapshot(&work.app.store, &transition.transition_id).await?;
-    Ok(view::with_people(transition, eligible, objections, &seen))
+    let whole = store::whole(&work.app.store, &row.transition_id).await?;
+    let mut around = whole.ok_or(Refusal::NotFound("transition"))?.around;
+    around.objections.push(row);
+    Ok(view::with_people(transition, around, &seen))
 }

@@ -11,12 +11,12 @@ use utoipa_axum::routes;
 use super::ballot::{self, Receipt, Vote};
 use super::objection::{Challenge, Object};
 use super::store::{self, Filter, Status};
-use super::view::{self, Listed, TransitionView};
+use super::view::{self, EligiblePerson, TransitionView};
 use super::{Propose, Upon};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::http::context::{CommandContext, ReadContext};
-use crate::http::paging::{ListCursors, Page, PageSize};
+use crate::http::paging::{Page, PageSize, Paging};
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
@@ -26,6 +26,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(propose, list))
         .routes(routes!(read))
+        .routes(routes!(eligible))
         .routes(routes!(object))
         .routes(routes!(vote, own_votes))
         .routes(routes!(challenge))
@@ -174,7 +175,7 @@ async fn upon<I>(app: &App, transition_id: String, input: I) -> Result<Upon<I>, 
     tag = "transitions",
     params(("id" = inline(Id), Path, description = "The transition's id")),
     security((), ("bearer" = [])),
-    responses((status = 200, body = TransitionView), (status = 403), (status = 404)),
+    responses((status = 200, body = TransitionView), (status = 404)),
 )]
 async fn read(
     State(app): State<App>,
@@ -187,14 +188,31 @@ async fn read(
         .map_err(refused)
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-struct Paging {
-    /// The `next` of a page.
-    after: Option<String>,
-    #[param(inline)]
-    limit: Option<PageSize>,
+/// Who could vote when the gate opened
+///
+/// In the order of user ids.
+#[utoipa::path(
+    get,
+    path = "/transitions/{id}/eligible",
+    operation_id = "list_eligible",
+    tag = "transitions",
+    params(("id" = inline(Id), Path, description = "The transition's id"), Paging),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Page<EligiblePerson>), (status = 404)),
+)]
+async fn eligible(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidPath(id): ValidPath<Id>,
+    ValidQuery(query): ValidQuery<Paging>,
+) -> Result<Json<Page<EligiblePerson>>, Problem> {
+    let cursors = app
+        .cursors
+        .of("list_eligible", &id.as_str(), &context.caller)?;
+    let after: Option<String> = cursors.open(query.after.as_deref())?;
+    let size = query.limit.unwrap_or_default().get();
+    let listed = view::eligible(&app, &context, id.as_str(), after.as_deref(), size).await;
+    cursors.page(listed.map_err(refused)?)
 }
 
 /// The transitions of an entity, in the order of time
@@ -205,7 +223,7 @@ struct Paging {
     tag = "transitions",
     params(("id" = inline(Id), Path, description = "The entity's id"), Paging),
     security((), ("bearer" = [])),
-    responses((status = 200, body = Page<TransitionView>), (status = 403), (status = 404)),
+    responses((status = 200, body = Page<TransitionView>), (status = 404)),
 )]
 async fn timeline(
     State(app): State<App>,
@@ -219,7 +237,7 @@ async fn timeline(
     let after = cursors.open(query.after.as_deref())?;
     let size = query.limit.unwrap_or_default().get();
     let listed = view::timeline(&app, &context, id.as_str(), after.as_ref(), size).await;
-    page(&cursors, listed.map_err(refused)?)
+    cursors.page(listed.map_err(refused)?)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -239,9 +257,10 @@ struct Narrow {
     limit: Option<PageSize>,
 }
 
-/// Transitions across entities, in the order of time
+/// Transitions across entities, newest first
 ///
-/// Those of entities that the viewer may not know of leave no trace.
+/// Those that the viewer may not know of are passed over, and those of another track or status. A request looks at so many
+/// at most: a page may be short, or empty, and still have a `next`.
 #[utoipa::path(
     get,
     path = "/transitions",
@@ -249,7 +268,7 @@ struct Narrow {
     tag = "transitions",
     params(Narrow),
     security((), ("bearer" = [])),
-    responses((status = 200, body = Page<TransitionView>), (status = 403)),
+    responses((status = 200, body = Page<TransitionView>)),
 )]
 async fn list(
     State(app): State<App>,
@@ -269,13 +288,5 @@ async fn list(
     };
     let size = query.limit.unwrap_or_default().get();
     let listed = view::list(&app, &context, &filter, size).await;
-    page(&cursors, listed.map_err(refused)?)
-}
-
-fn page(cursors: &ListCursors, listed: Listed) -> Result<Json<Page<TransitionView>>, Problem> {
-    let next = listed.next.map(|place| cursors.seal(&place)).transpose()?;
-    Ok(Json(Page {
-        items: listed.items,
-        next,
-    }))
+    cursors.page(listed.map_err(refused)?)
 }

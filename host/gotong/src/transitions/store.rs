@@ -12,6 +12,7 @@ use super::Plan;
 use crate::clock::Millis;
 use crate::command::work::Work;
 use crate::entities::Entity;
+use crate::entities::view::INLINED;
 
 /// One full vote, in permille.
 pub const FULL_VOTE_PERMILLE: u32 = 1_000;
@@ -310,6 +311,17 @@ pub fn timeline_key(transition: &TransitionRow) -> Key {
     )
 }
 
+const LIST: &str = "transition_list";
+
+/// Its places in the list of all and in that of its scope, newest first.
+pub fn list_keys(transition: &TransitionRow) -> [Key; 2] {
+    let (before, id) = (-transition.occurred_at_ms, &transition.transition_id);
+    [
+        Key::parts(LIST, ("all", before, id)),
+        Key::parts(LIST, ("scope", &transition.scope_id, before, id)),
+    ]
+}
+
 pub fn eligible_key(transition_id: &str, user_id: &str) -> Key {
     Key::parts("gate_eligible", (transition_id, user_id))
 }
@@ -333,12 +345,13 @@ pub async fn eligible(
     store.get(&eligible_key(transition_id, user_id)).await
 }
 
+#[derive(Deserialize)]
+struct Belongs {
+    entity_id: String,
+}
+
 /// The entity a transition belongs to.
 pub async fn entity_of(store: &Store, transition_id: &str) -> Result<Option<String>, StoreError> {
-    #[derive(Deserialize)]
-    struct Belongs {
-        entity_id: String,
-    }
     let mut rows = store
         .read("SELECT entity_id FROM $transition;")
         .bind_key("transition", key(transition_id))
@@ -385,12 +398,6 @@ pub async fn voter(
     }))
 }
 
-pub async fn snapshot(store: &Store, transition_id: &str) -> Result<Vec<EligibleRow>, StoreError> {
-    store
-        .scan(&KeyRange::prefix("gate_eligible", (transition_id,)))
-        .await
-}
-
 pub async fn ballots(
     store: &Store,
     transition_id: &str,
@@ -414,13 +421,73 @@ pub async fn own_ballots(
         .await
 }
 
-pub async fn objections(
+/// A transition with the people around it.
+#[derive(Debug)]
+pub struct Whole {
+    pub transition: TransitionRow,
+    pub around: Around,
+}
+
+/// The first of the people around a transition: more than a view holds, where there are more, also without its author.
+#[derive(Debug)]
+pub struct Around {
+    pub eligible: Vec<EligibleRow>,
+    pub objections: Vec<ObjectionRow>,
+}
+
+pub async fn whole(store: &Store, transition_id: &str) -> Result<Option<Whole>, StoreError> {
+    let mut rows = store
+        .read(
+            "SELECT * FROM $transition;
+             SELECT * FROM $eligible LIMIT $most;
+             SELECT * FROM $objections LIMIT $most;",
+        )
+        .bind_key("transition", key(transition_id))
+        .bind_range("eligible", &snapshot(transition_id))
+        .bind_range(
+            "objections",
+            &KeyRange::prefix("objection", (transition_id,)),
+        )
+        .bind("most", INLINED + 2)
+        .await?;
+    let Some(transition) = rows.first(0)? else {
+        return Ok(None);
+    };
+    Ok(Some(Whole {
+        transition,
+        around: Around {
+            eligible: rows.take(1)?,
+            objections: rows.take(2)?,
+        },
+    }))
+}
+
+/// The entity a transition belongs to, and some of those who could vote on it, behind a user id.
+pub async fn eligible_people(
     store: &Store,
     transition_id: &str,
-) -> Result<Vec<ObjectionRow>, StoreError> {
-    store
-        .scan(&KeyRange::prefix("objection", (transition_id,)))
-        .await
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Option<(String, Vec<EligibleRow>)>, StoreError> {
+    let mut range = snapshot(transition_id);
+    if let Some(user_id) = after {
+        range = range.after(user_id);
+    }
+    let mut rows = store
+        .read("SELECT entity_id FROM $transition; SELECT * FROM $range LIMIT $limit;")
+        .bind_key("transition", key(transition_id))
+        .bind_range("range", &range)
+        .bind("limit", limit)
+        .await?;
+    let Some(Belongs { entity_id }) = rows.first(0)? else {
+        return Ok(None);
+    };
+    Ok(Some((entity_id, rows.take(1)?)))
+}
+
+/// Who could vote when the gate opened, in the order of user ids.
+fn snapshot(transition_id: &str) -> KeyRange {
+    KeyRange::prefix("gate_eligible", (transition_id,))
 }
 
 /// Where a transition stands among all, in the order of time.
@@ -440,20 +507,19 @@ pub async fn timeline(
     after: Option<&Place>,
     limit: usize,
 ) -> Result<Vec<TransitionRow>, StoreError> {
-    #[derive(Deserialize)]
-    struct Entry {
-        transition_id: String,
-    }
-    let mut range = KeyRange::prefix("timeline", (entity_id,)).limit(limit);
+    let mut range = KeyRange::prefix("timeline", (entity_id,));
     if let Some(Place(at_ms, transition_id)) = after {
         range = range.after((*at_ms, transition_id));
     }
-    let entries: Vec<Entry> = store.scan(&range).await?;
-    let keys: Vec<Key> = entries
-        .iter()
-        .map(|entry| key(&entry.transition_id))
-        .collect();
-    store.get_many(&keys).await
+    let mut rows = store
+        .read(
+            "LET $page = SELECT VALUE type::record('transition', transition_id) FROM $range LIMIT $limit;
+             SELECT * FROM $page;",
+        )
+        .bind_range("range", &range)
+        .bind("limit", limit)
+        .await?;
+    rows.take(1)
 }
 
 /// What a list of transitions is narrowed to.
@@ -465,30 +531,56 @@ pub struct Filter<'a> {
     pub after: Option<&'a Place>,
 }
 
-pub async fn list(
-    store: &Store,
-    filter: &Filter<'_>,
-    limit: usize,
-) -> Result<Vec<TransitionRow>, StoreError> {
-    // The planner takes the scope's index when a scope is given; NONE switches a condition off.
-    let scope = if filter.scope_id.is_some() {
-        "scope_id = $scope"
-    } else {
-        "true"
+/// Some transitions of a list, newest first.
+#[derive(Debug, Default)]
+pub struct Looked {
+    pub rows: Vec<TransitionRow>,
+    /// As far as the list was looked through; none: to its end.
+    pub reached: Option<Place>,
+}
+
+/// How many transitions a request takes from a list at most. Each is ruled on before it is shown.
+const TAKEN: usize = 50;
+/// How many it looks at when only those of a track or status are wanted.
+const LOOKED_AT: usize = 200;
+
+/// The next transitions of a list, in one round trip. It is the size of the request that is bounded, not that of the
+/// answer: there may be none among those that were looked at, and more behind them.
+pub async fn list(store: &Store, filter: &Filter<'_>) -> Result<Looked, StoreError> {
+    let mut range = match filter.scope_id {
+        Some(scope_id) => KeyRange::prefix(LIST, ("scope", scope_id)),
+        None => KeyRange::prefix(LIST, ("all",)),
     };
-    let query = format!(
-        "SELECT * FROM transition WHERE {scope} AND ($track = NULL OR track = $track) AND ($status = NULL OR status = $status)
-            AND ($at = NULL OR occurred_at_ms > $at OR (occurred_at_ms = $at AND transition_id > $after))
-            ORDER BY occurred_at_ms, transition_id LIMIT $limit;"
-    );
+    if let Some(Place(at_ms, transition_id)) = filter.after {
+        range = range.after((-at_ms, transition_id));
+    }
+    let narrowed = filter.track.is_some() || filter.status.is_some();
+    let look_at = if narrowed { LOOKED_AT } else { TAKEN };
     let mut rows = store
-        .read(&query)
-        .bind("scope", filter.scope_id)
+        .read(
+            "LET $looked = SELECT transition_id, occurred_at_ms FROM $range LIMIT $look_at;
+             LET $transitions = SELECT VALUE type::record('transition', transition_id) FROM $looked;
+             SELECT * FROM $transitions
+                 WHERE ($track = NULL OR track = $track) AND ($status = NULL OR status = $status) LIMIT $taken;
+             SELECT VALUE [occurred_at_ms, transition_id] FROM $looked;",
+        )
+        .bind_range("range", &range)
+        .bind("look_at", look_at)
+        .bind("taken", TAKEN)
         .bind("track", filter.track)
         .bind("status", filter.status)
-        .bind("at", filter.after.map(|place| place.0))
-        .bind("after", filter.after.map(|place| place.1.as_str()))
-        .bind("limit", limit)
         .await?;
-    rows.take(0)
+    let taken: Vec<TransitionRow> = rows.take(2)?;
+    let mut looked_at: Vec<Place> = rows.take(3)?;
+    let reached = if taken.len() == TAKEN {
+        taken.last().map(Place::of)
+    } else if looked_at.len() == look_at {
+        looked_at.pop()
+    } else {
+        None
+    };
+    Ok(Looked {
+        rows: taken,
+        reached,
+    })
 }

@@ -7,14 +7,15 @@ use gotong_engine::types::Relations;
 use serde::Serialize;
 
 use super::store::{
-    self, EligibleRow, Filter, GateRow, ObjectionRow, Place, Status, TransitionRow,
+    self, Around, EligibleRow, Filter, GateRow, ObjectionRow, Place, Status, TransitionRow,
 };
 use crate::app::App;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::view::{Visible, visible, visible_among};
+use crate::entities::view::{INLINED, Visible, visible, visible_among};
 use crate::entities::{self, Entity};
 use crate::http::context::ReadContext;
+use crate::http::paging::Listed;
 
 /// A transition record. `actor`, `gate.eligible_people` and `objections` are null for viewers who may not
 /// see the people of the entity; `gate.vote_tally` is null for everybody until the gate closes.
@@ -53,12 +54,16 @@ struct GateView {
     status: Status,
     #[serde(flatten)]
     gate: GateRow,
+    /// The first 50 of those who could vote when the gate opened; `eligible` says how many there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     eligible_people: Option<Vec<EligiblePerson>>,
+    /// There are more of them, to be read at `/v1/transitions/{id}/eligible`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eligible_people_cut: Option<bool>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct EligiblePerson {
+pub struct EligiblePerson {
     user_id: String,
     relations: Vec<String>,
 }
@@ -100,38 +105,39 @@ pub fn seen_by_actor(work: &mut Work, entity: &Entity) -> Result<Seen, Refusal> 
 }
 
 /// A transition with the people around it, as far as they are to be seen.
-pub fn with_people(
-    row: TransitionRow,
-    eligible: Vec<EligibleRow>,
-    objections: Vec<ObjectionRow>,
-    seen: &Seen,
-) -> TransitionView {
+pub fn with_people(row: TransitionRow, around: Around, seen: &Seen) -> TransitionView {
     let mut view = short(row, seen);
     if seen.people {
-        let people = eligible
-            .into_iter()
-            .filter(|person| seen.person(&person.user_id));
-        let people = people.map(|person| EligiblePerson {
-            user_id: person.user_id,
-            relations: person.relations,
-        });
-        view.record.gate.eligible_people = Some(people.collect());
+        let gate = &mut view.record.gate;
+        let (people, cut) = people(around.eligible, seen, INLINED);
+        gate.eligible_people = Some(people);
+        gate.eligible_people_cut = Some(cut);
+        let objections = around.objections.into_iter();
         view.objections = Some(
             objections
-                .into_iter()
                 .filter(|objection| seen.person(&objection.user_id))
+                .take(INLINED)
                 .collect(),
         );
     }
     view
 }
 
-fn record(
-    row: TransitionRow,
-    eligible_people: Option<Vec<EligiblePerson>>,
-    actor: bool,
-    scope: bool,
-) -> Record {
+/// So many at most of those who are to be seen, and whether there are more. A hidden author takes up no place: a gap would
+/// tell between whom.
+fn people(rows: Vec<EligibleRow>, seen: &Seen, most: usize) -> (Vec<EligiblePerson>, bool) {
+    let mut shown = rows
+        .into_iter()
+        .filter(|person| seen.person(&person.user_id))
+        .map(|person| EligiblePerson {
+            user_id: person.user_id,
+            relations: person.relations,
+        });
+    let people = shown.by_ref().take(most).collect();
+    (people, shown.next().is_some())
+}
+
+fn record(row: TransitionRow, actor: bool, scope: bool) -> Record {
     Record {
         transition_id: row.transition_id,
         entity_id: row.entity_id,
@@ -153,7 +159,8 @@ fn record(
         gate: GateView {
             status: row.status,
             gate: row.gate,
-            eligible_people,
+            eligible_people: None,
+            eligible_people_cut: None,
         },
     }
 }
@@ -164,13 +171,33 @@ pub async fn read(
     context: &ReadContext,
     transition_id: &str,
 ) -> Result<TransitionView, Refusal> {
-    let row = store::transition(&app.store, transition_id)
+    let whole = store::whole(&app.store, transition_id)
         .await?
         .ok_or(Refusal::NotFound("transition"))?;
-    let seen = look(app, context, &row.entity_id).await?;
-    let eligible = store::snapshot(&app.store, transition_id).await?;
-    let objections = store::objections(&app.store, transition_id).await?;
-    Ok(with_people(row, eligible, objections, &seen))
+    let seen = look(app, context, &whole.transition.entity_id).await?;
+    Ok(with_people(whole.transition, whole.around, &seen))
+}
+
+/// Who could vote when the gate opened, as far as the reader may know who they are.
+pub async fn eligible(
+    app: &App,
+    context: &ReadContext,
+    transition_id: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Listed<EligiblePerson, String>, Refusal> {
+    // One more than the page, and one who may be hidden.
+    let (entity_id, rows) = store::eligible_people(&app.store, transition_id, after, limit + 2)
+        .await?
+        .ok_or(Refusal::NotFound("transition"))?;
+    let seen = look(app, context, &entity_id).await?;
+    if !seen.people {
+        return Err(Refusal::NotFound("transition"));
+    }
+    let (items, more) = people(rows, &seen, limit);
+    let next = items.last().filter(|_| more);
+    let next = next.map(|person| person.user_id.clone());
+    Ok(Listed { items, next })
 }
 
 /// Whether the reader may know of a transition.
@@ -191,16 +218,9 @@ fn short(row: TransitionRow, seen: &Seen) -> TransitionView {
         seen.hidden_author.is_some() && row.actor.relations.contains(Relations::AUTHOR);
     let actor = seen.person(&row.actor.user_id) && !by_hidden_author;
     TransitionView {
-        record: record(row, None, actor, seen.scope),
+        record: record(row, actor, seen.scope),
         objections: None,
     }
-}
-
-/// Some transitions, and behind which the next ones follow; `None`: that is all.
-#[derive(Debug)]
-pub struct Listed {
-    pub items: Vec<TransitionView>,
-    pub next: Option<Place>,
 }
 
 pub async fn timeline(
@@ -209,7 +229,7 @@ pub async fn timeline(
     entity_id: &str,
     after: Option<&Place>,
     limit: usize,
-) -> Result<Listed, Refusal> {
+) -> Result<Listed<TransitionView, Place>, Refusal> {
     let seen = look(app, context, entity_id).await?;
     let rows = store::timeline(&app.store, entity_id, after, limit).await?;
     let next = rows.last().filter(|_| rows.len() == limit).map(Place::of);
@@ -219,58 +239,37 @@ pub async fn timeline(
     })
 }
 
-/// Transitions across entities. Those the viewer may not know of leave no trace, also not in the cursor: rows are
-/// read on until the page is full.
+/// Transitions across entities, newest first. Those the viewer may not know of are passed over, so many at most in one
+/// request: what somebody hides costs nobody else more than that. A page may then be short, or empty, and have a `next`.
 pub async fn list(
     app: &App,
     context: &ReadContext,
     filter: &Filter<'_>,
     limit: usize,
-) -> Result<Listed, Refusal> {
+) -> Result<Listed<TransitionView, Place>, Refusal> {
+    let looked = store::list(&app.store, filter).await?;
+    let ids = looked.rows.iter().map(|row| row.entity_id.as_str());
+    let ids = Vec::from_iter(BTreeSet::from_iter(ids));
+    let seen: HashMap<String, Seen> = visible_among(app, context, &ids)
+        .await?
+        .into_iter()
+        .filter_map(|Visible { entity, projection }| {
+            let seen = Seen::by(&entity, &projection)?;
+            Some((entity.row.entity_id, seen))
+        })
+        .collect();
     let mut items = Vec::with_capacity(limit);
-    let mut entities: HashMap<String, Option<Seen>> = HashMap::new();
-    let mut after = filter.after.cloned();
-    loop {
-        let filter = Filter {
-            after: after.as_ref(),
-            ..filter.clone()
+    for row in looked.rows {
+        let place = Place::of(&row);
+        let Some(seen) = seen.get(&row.entity_id) else {
+            continue;
         };
-        let rows = store::list(&app.store, &filter, BATCH).await?;
-        let ended = rows.len() < BATCH;
-        let unseen: BTreeSet<&str> = rows
-            .iter()
-            .map(|row| row.entity_id.as_str())
-            .filter(|entity_id| !entities.contains_key(*entity_id))
-            .collect();
-        let unseen = Vec::from_iter(unseen);
-        let visible = visible_among(app, context, &unseen).await?;
-        entities.extend(
-            unseen
-                .iter()
-                .map(|entity_id| ((*entity_id).to_owned(), None)),
-        );
-        for Visible { entity, projection } in visible {
-            let seen = Seen::by(&entity, &projection);
-            entities.insert(entity.row.entity_id, seen);
-        }
-        for row in rows {
-            let place = Place::of(&row);
-            after = Some(place.clone());
-            if let Some(Some(seen)) = entities.get(&row.entity_id) {
-                items.push(short(row, seen));
-                if items.len() == limit {
-                    return Ok(Listed {
-                        items,
-                        next: Some(place),
-                    });
-                }
-            }
-        }
-        if ended {
-            return Ok(Listed { items, next: None });
+        items.push(short(row, seen));
+        if items.len() == limit {
+            let next = Some(place);
+            return Ok(Listed { items, next });
         }
     }
+    let next = looked.reached;
+    Ok(Listed { items, next })
 }
-
-/// Rows a read, whatever the page.
-const BATCH: usize = 50;

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Content, Info, License, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response,
 };
@@ -165,9 +165,16 @@ fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     let is_write = parameters.iter().any(is_idempotency_key);
     parameters.push(RefOr::T(correlation_id()));
+    let nobody = SecurityRequirement::default();
+    let takes_token = operation
+        .security
+        .iter()
+        .flatten()
+        .any(|who| *who != nobody);
     let common = Code::ALL.iter().filter(|code| match code.reach() {
         Reach::Every => true,
         Reach::Writes => is_write,
+        Reach::Ruled => takes_token,
         Reach::Some => false,
     });
     for code in common {

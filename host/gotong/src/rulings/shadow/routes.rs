@@ -51,7 +51,7 @@ pub struct ShadowPage {
     tag = "audit",
     params(After),
     security(("bearer" = [])),
-    responses((status = 200, body = ShadowPage), (status = 403)),
+    responses((status = 200, body = ShadowPage)),
 )]
 async fn page(
     State(app): State<App>,

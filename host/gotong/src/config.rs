@@ -6,6 +6,7 @@
 mod jobs;
 mod limits;
 mod network;
+mod unreadable;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ pub use jobs::{Jobs, JobsError};
 pub use limits::Per;
 pub use limits::{Limits, LimitsError, Rate, Rates};
 pub use network::Network;
+pub use unreadable::UnreadableError;
 
 /// The public key of `--dev` servers: anybody can sign with it, which is its purpose.
 pub const DEV_SECRET: &str = include_str!("../../../fixtures/keys/dev-hs256.key");
@@ -205,7 +207,7 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("the settings cannot be read")]
-    Unreadable(#[from] Box<figment::Error>),
+    Unreadable(#[from] UnreadableError),
     #[error(
         "no key to check tokens with: set auth.hs256_secret (GOTONG_AUTH__HS256_SECRET) or auth.eddsa_public_key_pem, or start with --dev"
     )]
@@ -280,7 +282,7 @@ impl Config {
         }
         figment
             .extract()
-            .map_err(|error| ConfigError::Unreadable(Box::new(error)))
+            .map_err(|error| UnreadableError::from(error).into())
     }
 
     /// The key of people's sessions, if there is one.

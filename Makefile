@@ -12,7 +12,7 @@ help: ## List the targets
 demo: setup ## Drive a community matter from its seed to tuntas, and replay every decision
 	cargo run --locked -p gotong -- demo
 
-test: setup setup-redis lint ## Everything CI runs: format, lints, the policies rebuilt and compared, all tests
+test: setup setup-redis lint ## Format, lints, the policies rebuilt and compared, all tests; CI runs test-contract and test-cluster too
 	cargo build --locked -p gotong
 	cargo run --locked -p gotong -- migrate --check
 	scripts/verify-policies
@@ -20,6 +20,9 @@ test: setup setup-redis lint ## Everything CI runs: format, lints, the policies 
 	cargo run --locked -p gotong -- policy docs --check
 	cargo run --locked -p gotong -- openapi --problems --check docs/problems.md
 	cargo test --locked --workspace --exclude gotong-benches --no-fail-fast
+	@# Debian's package `prometheus` has it.
+	@if command -v promtool >/dev/null; then promtool test rules docs/alerts/gotong.test.yml; \
+	else echo "promtool is not installed: the alert rules are not tested"; fi
 	@# The program that the tests above have built: by itself it would be built again, with other features.
 	@if command -v clang >/dev/null && command -v wasm-ld >/dev/null; then "$${CARGO_TARGET_DIR:-target}/debug/guest-c"; \
 	else echo "clang is not installed: the module in C is tested, and not rebuilt (make guest-c)"; fi
@@ -59,7 +62,7 @@ test-cluster: setup setup-redis ## Hosts on a real SurrealDB server: its logins,
 	CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/surrealdb-server" \
 		cargo build --locked --manifest-path fixtures/surrealdb-server/Cargo.toml
 	TEST_SURREALDB="$$(cd "$${CARGO_TARGET_DIR:-target}" && pwd)/surrealdb-server/debug/gotong-surrealdb-server" \
-		cargo test --locked --workspace --exclude gotong-benches --test server --test cluster -- --ignored --nocapture
+		cargo test --locked --workspace --exclude gotong-benches --test server --test secrets --test metrics --test cluster -- --ignored --nocapture
 
 load: setup ## Scripted people against a release host, on the memory engine and on a folder
 	cargo build --locked --release -p gotong

@@ -1,10 +1,11 @@
-//! Logs: one line of JSON an event on stderr, with the correlation id of its request. Nothing personal. And traces, if the
-//! settings name who takes them: the steps of a request as spans, over OTLP.
+//! Logs: one line of JSON an event on stderr, with the correlation id of its request. Nothing personal and no secret,
+//! however loud. And traces, if the settings name who takes them: the steps of a request as spans, over OTLP.
 
 pub mod traces;
 
-use tracing::Metadata;
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -13,6 +14,10 @@ use crate::config::Config;
 use traces::{Traces, TracesError};
 
 const ENGINE_NOISE: &str = "surrealkv=off";
+
+/// What libraries may log at most, whatever is asked for. Below it they write down what passes through them: to a store's
+/// server go passwords, people's tokens and what they wrote; an address may hold a password.
+const LIBRARIES: Level = Level::INFO;
 
 /// Logs alone. `RUST_LOG` decides what is logged; without it, `filter` does.
 pub fn init(filter: &str) {
@@ -29,7 +34,8 @@ pub fn init_with_traces(filter: &str, config: &Config) -> Result<Traces, TracesE
 fn install(filter: &str, traces: &Traces) {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
     // The engine of `--data` reports its own cancelled tasks as errors whenever a process ends.
-    let filter = EnvFilter::new(format!("{filter},{ENGINE_NOISE}"));
+    let filter = EnvFilter::new(format!("{filter},{ENGINE_NOISE}"))
+        .and(filter_fn(may_be_told).with_max_level_hint(LevelFilter::TRACE));
     let logs = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -52,7 +58,16 @@ fn install(filter: &str, traces: &Traces) {
         .try_init();
 }
 
+/// Whether it is the host's own word, which is known to hold nothing secret, or one that a library may say.
+fn may_be_told(of: &Metadata<'_>) -> bool {
+    is_ours(of) || *of.level() <= LIBRARIES
+}
+
+fn is_ours(of: &Metadata<'_>) -> bool {
+    of.target().starts_with("gotong")
+}
+
 /// The host's own spans, whatever is logged. Events stay in the log.
 fn is_step(of: &Metadata<'_>) -> bool {
-    of.is_span() && of.target().starts_with("gotong") && *of.level() <= tracing::Level::DEBUG
+    of.is_span() && is_ours(of) && *of.level() <= Level::DEBUG
 }

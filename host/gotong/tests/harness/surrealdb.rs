@@ -11,11 +11,9 @@ use tempfile::TempDir;
 
 use super::{Setup, ended_within, gotong};
 
-/// Who a host is there: an editor of its database. The owner sets the database up.
-const SETUP: &str = "
-    DEFINE NAMESPACE gotong; USE NS gotong; DEFINE DATABASE main; USE DB main;
-    DEFINE USER owner ON DATABASE PASSWORD 'an-owner-of-the-tests' ROLES OWNER;
-    DEFINE USER host ON DATABASE PASSWORD 'an-editor-of-the-tests' ROLES EDITOR;";
+pub const OWNER_PASSWORD: &str = "an-owner-of-the-tests";
+
+pub const HOST_PASSWORD: &str = "an-editor-of-the-tests";
 
 /// The same for all hosts of the server.
 pub const PEOPLE_KEY: &str = "a-key-for-the-sessions-of-people-in-tests";
@@ -43,7 +41,13 @@ impl SurrealServer {
             child: None,
         };
         server.restart().await;
-        server.sql(SETUP).await;
+        // Who a host is there: an editor of its database. The owner sets the database up.
+        let users = format!(
+            "DEFINE NAMESPACE gotong; USE NS gotong; DEFINE DATABASE main; USE DB main;
+            DEFINE USER owner ON DATABASE PASSWORD '{OWNER_PASSWORD}' ROLES OWNER;
+            DEFINE USER host ON DATABASE PASSWORD '{HOST_PASSWORD}' ROLES EDITOR;"
+        );
+        server.sql(&users).await;
         server
     }
 
@@ -131,7 +135,7 @@ impl SurrealServer {
     /// The address for the database's editor, which a host is.
     pub fn url(&self) -> String {
         format!(
-            "ws://host:an-editor-of-the-tests@127.0.0.1:{}/gotong/main",
+            "ws://host:{HOST_PASSWORD}@127.0.0.1:{}/gotong/main",
             self.port
         )
     }
@@ -139,7 +143,7 @@ impl SurrealServer {
     /// The address for the database's owner.
     pub fn owner_url(&self) -> String {
         format!(
-            "ws://owner:an-owner-of-the-tests@127.0.0.1:{}/gotong/main",
+            "ws://owner:{OWNER_PASSWORD}@127.0.0.1:{}/gotong/main",
             self.port
         )
     }

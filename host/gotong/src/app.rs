@@ -70,6 +70,8 @@ impl App {
         cursors: Cursors,
     ) -> Self {
         let Rules { policies, tracks } = rules;
+        let metrics = Metrics::default();
+        metrics.begin(&policies, &kinds);
         let jobs = Jobs::new(kinds, redis.clone(), &config.jobs);
         let shadows = Shadows::new(config.shadow_sample_permille);
         let rulings = (config.rulings_cache > 0).then(|| RulingCache::new(config.rulings_cache));
@@ -90,7 +92,7 @@ impl App {
             tokens,
             gate,
             cursors,
-            metrics: Arc::default(),
+            metrics: Arc::new(metrics),
             clock,
             requests: KeyedLocks::default(),
             turns,

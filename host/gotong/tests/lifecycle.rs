@@ -21,18 +21,7 @@ struct Policies(TempDir);
 
 impl Policies {
     fn copy() -> Self {
-        let folder = TempDir::new().unwrap();
-        std::fs::create_dir(folder.path().join("pinned")).unwrap();
-        let from = root().join("policies");
-        let copy = |name: &str| std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
-        copy("policies.lock");
-        for entry in std::fs::read_dir(from.join("pinned")).unwrap() {
-            copy(&format!(
-                "pinned/{}",
-                entry.unwrap().file_name().to_str().unwrap()
-            ));
-        }
-        Self(folder)
+        Self(harness::policies_copy())
     }
 
     fn dir(&self) -> Dir {

@@ -10,30 +10,9 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use gotong_engine::build::componentize_for;
 use gotong_engine::{Family, Metadata, pin};
-use harness::{Setup, gotong, root};
+use harness::{Setup, gotong, policies_copy, root};
 use serde_json::json;
 use tempfile::TempDir;
-
-/// A copy of the pinned policies, to spoil.
-fn copy() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    std::fs::create_dir(folder.path().join("pinned")).unwrap();
-    let from = root().join("policies");
-    std::fs::copy(
-        from.join("policies.lock"),
-        folder.path().join("policies.lock"),
-    )
-    .unwrap();
-    for entry in std::fs::read_dir(from.join("pinned")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(
-            entry.path(),
-            folder.path().join("pinned").join(entry.file_name()),
-        )
-        .unwrap();
-    }
-    folder
-}
 
 /// A fixture as a gate module of version 9.0.0.
 fn gate_module(name: &str) -> Vec<u8> {
@@ -77,7 +56,7 @@ fn smuggle(policies: &Path, bytes: &[u8]) {
 
 #[test]
 fn a_module_that_is_not_the_pinned_one_is_refused_at_start() {
-    let corrupt = copy();
+    let corrupt = policies_copy();
     let file = corrupt.path().join("pinned/gate@1.0.0.wasm");
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
@@ -86,12 +65,12 @@ fn a_module_that_is_not_the_pinned_one_is_refused_at_start() {
     let says = refused(corrupt.path());
     assert!(says.contains("gate") && says.contains("digest"), "{says}");
 
-    let missing = copy();
+    let missing = policies_copy();
     std::fs::remove_file(missing.path().join("pinned/role-matrix@1.0.0.wasm")).unwrap();
     let says = refused(missing.path());
     assert!(says.contains("role-matrix"), "{says}");
 
-    let swapped = copy();
+    let swapped = policies_copy();
     let pinned = swapped.path().join("pinned");
     std::fs::copy(
         pinned.join("gate@1.0.0.wasm"),
@@ -116,7 +95,7 @@ fn a_module_that_breaks_a_rule_is_refused_at_start() {
         ("large-memory", "memory"),
         ("starting", "start"),
     ] {
-        let policies = copy();
+        let policies = policies_copy();
         let wat = root().join(format!("fixtures/modules/{fixture}.wat"));
         let core = wat::parse_file(&wat).unwrap();
         let metadata = Metadata {
@@ -134,11 +113,11 @@ fn a_module_that_breaks_a_rule_is_refused_at_start() {
             "{fixture}: {says}"
         );
     }
-    let oversized = copy();
+    let oversized = policies_copy();
     smuggle(oversized.path(), &vec![0; 1024 * 1024 + 1]);
     let says = refused(oversized.path());
     assert!(says.contains("1048576") || says.contains("1 MiB"), "{says}");
-    let looping = copy();
+    let looping = policies_copy();
     smuggle(looping.path(), &gate_module("looping"));
     let says = refused(looping.path());
     assert!(says.contains("gate") && says.contains("fuel"), "{says}");
@@ -154,7 +133,7 @@ async fn a_policy_that_fails_at_run_time_denies_and_the_next_call_is_fine() {
         ("trapping-plan", "policy_trapped", "trapped"),
         ("looping-plan", "policy_fuel_exhausted", "fuel_exhausted"),
     ] {
-        let policies = copy();
+        let policies = policies_copy();
         let dir = Dir::open_ambient_dir(policies.path(), ambient_authority()).unwrap();
         pin::pin(&dir, &gate_module(fixture)).unwrap();
         let host = with(policies.path()).start();
@@ -206,7 +185,7 @@ async fn a_policy_that_fails_at_run_time_denies_and_the_next_call_is_fine() {
 #[tokio::test]
 async fn a_gate_closes_under_the_policy_it_was_opened_under() {
     let data = TempDir::new().unwrap();
-    let policies = copy();
+    let policies = policies_copy();
     let setup = || with(policies.path()).data(&data.path().join("store"));
     let host = setup().start();
     let entity = host.seed("tuntaskan").await;

@@ -24,6 +24,7 @@ use super::rate::{RouteClass, Who, tell, too_many};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::config::Limits;
+use crate::metrics::words::Room;
 use crate::problems::Code;
 use crate::telemetry::traces;
 
@@ -200,7 +201,7 @@ async fn serve(
                 _ => Some(
                     app.gate
                         .enter()
-                        .inspect_err(|_| app.metrics.overloaded("request"))?,
+                        .inspect_err(|_| app.metrics.overloaded(Room::Request))?,
                 ),
             };
             Ok(next.run(request).await)

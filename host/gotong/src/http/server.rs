@@ -26,6 +26,7 @@ use super::limits::{COME_AGAIN_S, overloaded};
 use super::patience::Patience;
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::metrics::words::Room;
 
 /// Beyond the limits that are told as problems: here the connection's own parser gives up.
 const HARD: usize = 2;
@@ -71,7 +72,7 @@ pub async fn serve(
             () = &mut stop => break,
         };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            metrics.overloaded("connection");
+            metrics.overloaded(Room::Connection);
             if let Ok(turn) = Arc::clone(&telling).try_acquire_owned() {
                 tokio::spawn(async move {
                     let _ = tokio::time::timeout(TELLING, no_room(stream)).await;

@@ -231,4 +231,9 @@ impl Kinds {
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.0.get(name)
     }
+
+    /// The word of each.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
 }

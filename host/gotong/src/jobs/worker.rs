@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::kind::{Claimed, JobError, Kind};
 use crate::app::App;
 use crate::command::answer::error_for_log;
+use crate::metrics::words::JobEnd;
 
 /// How long the loop sleeps at most: what another host set is noticed by then.
 const POLL: Duration = Duration::from_secs(1);
@@ -191,10 +192,10 @@ impl Slot {
         };
         let dispatcher = &app.jobs.dispatcher;
         let ended = match &outcome {
-            Ok(()) => "done",
-            Err(JobError::LeaseLost) => "lease_lost",
-            Err(_) if kind.wait_ms(&job.job_id, job.attempts).is_none() => "dead",
-            Err(_) => "failed",
+            Ok(()) => JobEnd::Done,
+            Err(JobError::LeaseLost) => JobEnd::LeaseLost,
+            Err(_) if kind.wait_ms(&job.job_id, job.attempts).is_none() => JobEnd::Dead,
+            Err(_) => JobEnd::Failed,
         };
         app.metrics.job(kind.name, ended);
         match outcome {

@@ -4,10 +4,11 @@
 //! path gets into one. A host has its own recorder, so that several in one process count apart.
 
 pub mod routes;
+pub mod words;
 
 use std::time::Duration;
 
-use gotong_engine::{Module, Outcome};
+use gotong_engine::{Family, Mode, Module, Outcome, Policies};
 use gotong_store::QueueDepth;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{
@@ -17,6 +18,8 @@ use metrics_exporter_prometheus::{
 use crate::app::App;
 use crate::command::answer::{CommandError, error_for_log};
 use crate::http::rate::{RouteClass, Who};
+use crate::jobs::Kinds;
+use words::{CommandEnd, JobEnd, OTHER, Room};
 
 const REQUESTS: &str = "gotong_http_requests_total";
 const REQUEST_SECONDS: &str = "gotong_http_request_duration_seconds";
@@ -36,6 +39,7 @@ const JOBS: &str = "gotong_jobs";
 const JOBS_LAG: &str = "gotong_jobs_lag_seconds";
 const JOBS_AGE: &str = "gotong_jobs_oldest_age_seconds";
 const JOB_RUNS: &str = "gotong_job_runs_total";
+const STORE_UP: &str = "gotong_store_up";
 const REDIS_UP: &str = "gotong_redis_up";
 /// What every host tells of itself.
 pub const BUILD: &str = "gotong_build_info";
@@ -51,8 +55,8 @@ const EVALUATION_BUCKETS: &[f64] = &[
     0.000_5, 0.001, 0.005, 0.01, 0.05,
 ];
 
-/// What a label says that is none of the words it may be.
-const OTHER: &str = "other";
+/// How long a look at the store or at Redis may take: who reads the metrics waits for it, most of all when one is away.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The counts of one host.
 #[derive(Debug)]
@@ -86,6 +90,37 @@ impl Metrics {
         Self { recorder, handle }
     }
 
+    /// Counts whose labels are known beforehand stand at 0 from the start: what first appears at 1 has, for Prometheus,
+    /// not increased.
+    pub fn begin(&self, policies: &Policies, kinds: &Kinds) {
+        // Retired modules decide too, where an old gate closes; a shadow is counted apart.
+        let pins = policies.lock().pins().iter();
+        let asked = pins.filter(|pin| pin.mode != Mode::Shadow);
+        self.with(|| {
+            for pin in asked {
+                for function in pin.family.functions() {
+                    for outcome in words::outcomes() {
+                        let labels =
+                            evaluation(&pin.name, &pin.version, function, pin.family, outcome);
+                        counter!(EVALUATIONS, &labels).increment(0);
+                    }
+                }
+            }
+            for end in CommandEnd::ALL {
+                counter!(COMMANDS, "outcome" => end.as_str()).increment(0);
+            }
+            for kind in kinds.names() {
+                for end in JobEnd::ALL {
+                    counter!(JOB_RUNS, "kind" => kind, "outcome" => end.as_str()).increment(0);
+                }
+            }
+            for room in Room::ALL {
+                counter!(OVERLOADED, "for" => room.as_str()).increment(0);
+            }
+            counter!(RETRIES).increment(0);
+        });
+    }
+
     fn with(&self, count: impl FnOnce()) {
         metrics::with_local_recorder(&self.recorder, count);
     }
@@ -93,7 +128,7 @@ impl Metrics {
     /// One request was answered. `route` is a pattern.
     pub fn request(&self, method: &str, route: &str, status: u16, elapsed: Duration) {
         let labels = [
-            ("method", method_word(method).to_owned()),
+            ("method", words::method(method).to_owned()),
             (
                 "route",
                 route.strip_prefix("/api").unwrap_or(route).to_owned(),
@@ -112,9 +147,9 @@ impl Metrics {
         self.with(|| counter!(RATE_LIMITED, "class" => class, "by" => by).increment(1));
     }
 
-    /// There was no room: for a `connection` or for a `request`.
-    pub fn overloaded(&self, what: &'static str) {
-        self.with(|| counter!(OVERLOADED, "for" => what).increment(1));
+    /// There was no room.
+    pub fn overloaded(&self, room: Room) {
+        self.with(|| counter!(OVERLOADED, "for" => room.as_str()).increment(1));
     }
 
     /// A connection came, or went.
@@ -135,17 +170,15 @@ impl Metrics {
             ("version", module.version().to_owned()),
             ("function", function.to_owned()),
         ];
-        let family = module.family().to_string();
+        let all = evaluation(
+            module.name(),
+            module.version(),
+            function,
+            module.family(),
+            outcome.as_str(),
+        );
         self.with(|| {
             histogram!(EVALUATION_SECONDS, &labels).record(elapsed);
-            let [name, version, function] = labels;
-            let all = [
-                name,
-                version,
-                function,
-                ("family", family),
-                ("outcome", outcome.as_str().to_owned()),
-            ];
             counter!(EVALUATIONS, &all).increment(1);
         });
     }
@@ -181,20 +214,20 @@ impl Metrics {
         ended: &Result<T, CommandError>,
         is_replayed: impl FnOnce(&T) -> bool,
     ) {
-        let outcome = match ended {
-            Ok(answer) if is_replayed(answer) => "replayed",
-            Ok(_) => "done",
-            Err(CommandError::StillRunning) => "still_running",
-            Err(CommandError::Contention) => "contention",
-            Err(CommandError::KeyReused | CommandError::KeyTaken) => "key_refused",
-            Err(_) => "failed",
+        let end = match ended {
+            Ok(answer) if is_replayed(answer) => CommandEnd::Replayed,
+            Ok(_) => CommandEnd::Done,
+            Err(CommandError::StillRunning) => CommandEnd::StillRunning,
+            Err(CommandError::Contention) => CommandEnd::Contention,
+            Err(CommandError::KeyReused | CommandError::KeyTaken) => CommandEnd::KeyRefused,
+            Err(_) => CommandEnd::Failed,
         };
-        self.with(|| counter!(COMMANDS, "outcome" => outcome).increment(1));
+        self.with(|| counter!(COMMANDS, "outcome" => end.as_str()).increment(1));
     }
 
     /// How one attempt at a job ended.
-    pub fn job(&self, kind: &'static str, outcome: &'static str) {
-        self.with(|| counter!(JOB_RUNS, "kind" => kind, "outcome" => outcome).increment(1));
+    pub fn job(&self, kind: &'static str, end: JobEnd) {
+        self.with(|| counter!(JOB_RUNS, "kind" => kind, "outcome" => end.as_str()).increment(1));
     }
 
     /// Takes in what histograms have gathered: without it they would grow until somebody looks.
@@ -202,42 +235,48 @@ impl Metrics {
         self.handle.run_upkeep();
     }
 
-    /// Everything, with what is known only by looking.
+    /// Everything, with what is known only by looking, for which nobody waits longer than [`LOOK`].
     pub async fn render(&self, app: &App) -> String {
         // Who looks seldom would else read what held long ago.
-        let redis_up = match &app.redis {
-            Some(redis) => Some(redis.ping().await.is_ok()),
-            None => None,
+        let redis = async {
+            match &app.redis {
+                Some(redis) => Some(matches!(within(redis.ping()).await, Some(Ok(())))),
+                None => None,
+            }
         };
-        self.look(app, redis_up);
-        match app.store.jobs().depth(app.clock.now_ms()).await {
-            Ok(depth) => self.queue(&depth),
-            // What is told then is what was seen last; the error is counted as the store's.
-            Err(error) => tracing::warn!(
-                error = error_for_log(&error),
-                "the queue could not be looked at"
-            ),
+        let depth = async {
+            let jobs = app.store.jobs();
+            within(jobs.depth(app.clock.now_ms())).await
+        };
+        let (redis_up, depth) = tokio::join!(redis, depth);
+        let depth = match depth {
+            Some(Ok(depth)) => Some(depth),
+            Some(Err(error)) => {
+                let error = error_for_log(&error);
+                tracing::warn!(error, "the queue could not be looked at");
+                None
+            }
+            None => {
+                tracing::warn!(
+                    "the queue could not be looked at: the store did not answer in time"
+                );
+                None
+            }
+        };
+        self.look(app, redis_up, depth.is_some());
+        let mut text = self.handle.render();
+        if let Some(depth) = depth {
+            text.push_str(&queue(&depth));
         }
-        self.handle.render()
+        text
     }
 
-    fn queue(&self, depth: &QueueDepth) {
-        let whole = |number: u64| count(usize::try_from(number).unwrap_or(usize::MAX));
-        let seconds = |ms: i64| Duration::from_millis(ms.unsigned_abs()).as_secs_f64();
-        self.with(|| {
-            gauge!(JOBS, "state" => "waiting").set(whole(depth.waiting));
-            gauge!(JOBS, "state" => "due").set(whole(depth.due));
-            gauge!(JOBS, "state" => "dead").set(whole(depth.dead));
-            gauge!(JOBS_LAG).set(seconds(depth.lag_ms));
-            gauge!(JOBS_AGE).set(seconds(depth.age_ms));
-        });
-    }
-
-    fn look(&self, app: &App, redis_up: Option<bool>) {
+    fn look(&self, app: &App, redis_up: Option<bool>, store_up: bool) {
         let failures = app.store.failures();
         let shadows = app.shadows.view(&app.policies);
         self.with(|| {
             gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1);
+            gauge!(STORE_UP).set(f64::from(u8::from(store_up)));
             counter!(STORE_ERRORS, "kind" => "conflict").absolute(failures.conflicts);
             counter!(STORE_ERRORS, "kind" => "query").absolute(failures.others);
             if let Some(cache) = &app.rulings {
@@ -275,11 +314,42 @@ struct Said<'a> {
     rule: Option<&'a str>,
 }
 
-fn method_word(method: &str) -> &str {
-    match method {
-        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method,
-        _ => OTHER,
-    }
+/// What the answer of a module is counted under.
+fn evaluation(
+    module: &str,
+    version: &str,
+    function: &str,
+    family: Family,
+    outcome: &str,
+) -> [(&'static str, String); 5] {
+    [
+        ("module", module.to_owned()),
+        ("version", version.to_owned()),
+        ("function", function.to_owned()),
+        ("family", family.to_string()),
+        ("outcome", outcome.to_owned()),
+    ]
+}
+
+async fn within<T>(look: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(LOOK, look).await.ok()
+}
+
+/// How the queue stands, in a recorder of its own: of a store that is away nothing is told, where the host's recorder
+/// would tell what it held last.
+fn queue(depth: &QueueDepth) -> String {
+    let whole = |number: u64| count(usize::try_from(number).unwrap_or(usize::MAX));
+    let seconds = |ms: i64| Duration::from_millis(ms.unsigned_abs()).as_secs_f64();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        describe_queue();
+        gauge!(JOBS, "state" => "waiting").set(whole(depth.waiting));
+        gauge!(JOBS, "state" => "due").set(whole(depth.due));
+        gauge!(JOBS, "state" => "dead").set(whole(depth.dead));
+        gauge!(JOBS_LAG).set(seconds(depth.lag_ms));
+        gauge!(JOBS_AGE).set(seconds(depth.age_ms));
+    });
+    recorder.handle().render()
 }
 
 /// A gauge is a float; no count here comes near 2^53.
@@ -315,6 +385,16 @@ fn describe() {
         STORE_ERRORS,
         "Queries that the store refused: conflicts, which are tried again, and others"
     );
+    describe_counter!(JOB_RUNS, "Attempts at jobs by how they ended");
+    describe_gauge!(
+        STORE_UP,
+        "Whether the store answered a look at its queue within a second"
+    );
+    describe_gauge!(REDIS_UP, "Whether Redis answered when it was last asked");
+    describe_gauge!(BUILD, "The version that runs");
+}
+
+fn describe_queue() {
     describe_gauge!(
         JOBS,
         "Jobs in the store's queue: waiting or worked on, of those due now, and given up"
@@ -324,7 +404,4 @@ fn describe() {
         JOBS_AGE,
         "How long ago the oldest job that is not done was meant to run"
     );
-    describe_counter!(JOB_RUNS, "Attempts at jobs by how they ended");
-    describe_gauge!(REDIS_UP, "Whether Redis answered when it was last asked");
-    describe_gauge!(BUILD, "The version that runs");
 }

@@ -20,6 +20,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub const HOUR_MS: u64 = 60 * 60 * 1_000;
 const DEV_SECRET: &str = include_str!("../../../../fixtures/keys/dev-hs256.key");
@@ -127,6 +128,19 @@ pub fn root() -> PathBuf {
         .nth(2)
         .unwrap()
         .to_owned()
+}
+
+/// A copy of the policies and their lock, to change or to spoil.
+pub fn policies_copy() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("pinned")).unwrap();
+    let from = root().join("policies");
+    let copy = |name: &Path| std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
+    copy(Path::new("policies.lock"));
+    for entry in std::fs::read_dir(from.join("pinned")).unwrap() {
+        copy(&Path::new("pinned").join(entry.unwrap().file_name()));
+    }
+    folder
 }
 
 /// A host in memory.

@@ -309,7 +309,16 @@ async fn the_command_line_says_why_it_could_not_run() {
     assert!(says.contains("--token"), "{says}");
     let user = token("sari");
     let says = one_line(&["jobs", "list", "--url", &host.base, "--token", &user]);
-    assert!(says.contains("403"), "{says}");
+    assert!(says.contains("403") && !says.contains('{'), "{says}");
+    let says = one_line(&["jobs", "list", "--url", &host.base, "--token", "a.b.c"]);
+    assert!(says.contains("401") && !says.contains('{'), "{says}");
+    let says = one_line(&["jobs", "list", "--url", &host.base, "--token", "a.b.c\n"]);
+    assert!(says.contains("a line break"), "{says}");
+    // What stands there is another server, or the same behind a path: not the root of it.
+    let elsewhere = format!("{}/prefix", host.base);
+    let admin = token("admin/admin");
+    let says = one_line(&["jobs", "list", "--url", &elsewhere, "--token", &admin]);
+    assert!(says.contains("404"), "{says}");
     let nobody = "http://127.0.0.1:1";
     let says = one_line(&[
         "jobs",
@@ -446,7 +455,8 @@ async fn an_api_host_runs_no_jobs_and_a_worker_serves_nothing_else() {
     all.wait_hours(26).await;
     assert_eq!(all.stage(&entity).await, "bahas");
     let refused = Setup::default().env("GOTONG_ROLE", "boss").refused();
-    assert!(refused.contains("boss"), "{refused}");
+    assert!(refused.contains("ROLE"), "{refused}");
+    assert!(refused.contains("`worker`"), "{refused}");
 }
 
 #[test]

@@ -149,15 +149,55 @@ pub fn exit(program: &str, ended: Result<Outcome, ToolError>) -> ExitCode {
     }
 }
 
-/// An error and everything behind it, on one line.
+/// An error and everything behind it, on one line. What is behind it in the very words that stand there is not said twice.
 #[must_use]
 pub fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        text = format!("{text}: {inner}");
+        let behind = inner.to_string();
+        if !text.ends_with(&behind) {
+            text = format!("{text}: {behind}");
+        }
         source = inner.source();
     }
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     printable(&lines.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{says}")]
+    struct Behind {
+        says: &'static str,
+        #[source]
+        source: Option<Box<Behind>>,
+    }
+
+    fn chain(words: &[&'static str]) -> Behind {
+        let behind = |source, says: &&'static str| Some(Box::new(Behind { says, source }));
+        *words.iter().rev().fold(None, behind).unwrap()
+    }
+
+    #[test]
+    fn what_stands_there_already_is_not_said_twice() {
+        let refused = "Connection refused (os error 111)";
+        for (words, line) in [
+            (
+                &["it failed", refused, refused][..],
+                "it failed: Connection refused (os error 111)",
+            ),
+            (
+                &["it failed: that is why", "that is why", "in truth"],
+                "it failed: that is why: in truth",
+            ),
+            (&["a", "b", "a"], "a: b: a"),
+            (&["one\n  two", "three"], "one two: three"),
+        ] {
+            assert_eq!(one_line(&chain(words)), line);
+        }
+    }
 }

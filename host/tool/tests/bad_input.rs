@@ -244,7 +244,7 @@ fn a_wrong_command_line_is_told_on_one_line() {
     for (args, says) in [
         (
             &["replay", "--bundle", "x", "--threads", "0"][..],
-            "--threads <N>",
+            "--threads <N>': give a whole number, at least 1",
         ),
         (
             &["diff", "a", "b", "--generated", "99999999999999999999999"],

@@ -184,11 +184,10 @@ fn told(found: Result<JobView, SourceError>) -> Result<ExitCode, CliError> {
             say!("{:#}", json!(job));
             Ok(ExitCode::SUCCESS)
         }
-        Err(SourceError::Refused { status, body, .. })
+        Err(SourceError::Refused { status, says, .. })
             if status == StatusCode::NOT_FOUND || status == StatusCode::CONFLICT =>
         {
-            let problem: Value = serde_json::from_str(&body).unwrap_or_default();
-            Ok(not_held(problem["detail"].as_str().unwrap_or(&body)))
+            Ok(not_held(&says))
         }
         Err(error) => Err(error.into()),
     }

@@ -22,7 +22,7 @@ pub struct Token {
     /// user, moderator, admin or service
     #[arg(long)]
     role: TokenRole,
-    /// How long it holds: 90s, 15m, 24h, 7d
+    /// How long it holds: 90s, 15m, 24h, 7d; at most 3650d
     #[arg(long, default_value = "24h", value_parser = seconds)]
     ttl: u64,
 }
@@ -47,6 +47,9 @@ impl Token {
     }
 }
 
+/// Ten years. Beyond it, an expiry is a slip of the finger.
+const LONGEST_S: u64 = 3_650 * 24 * 60 * 60;
+
 fn seconds(text: &str) -> Result<u64, String> {
     let unit_at = text
         .find(|c: char| !c.is_ascii_digit())
@@ -59,11 +62,12 @@ fn seconds(text: &str) -> Result<u64, String> {
         "d" => 24 * 60 * 60,
         _ => return Err("the unit is s, m, h or d".into()),
     };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit_s))
-        .ok_or_else(|| "that is no duration".into())
+    let number: u64 = number.parse().map_err(|_| "that is no duration")?;
+    match number.checked_mul(unit_s) {
+        Some(0) => Err("a token that has expired already is of no use".into()),
+        Some(seconds) if seconds <= LONGEST_S => Ok(seconds),
+        _ => Err("a token holds for 3650d at most".into()),
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +78,18 @@ mod tests {
     fn a_duration_has_a_number_and_a_unit() {
         assert_eq!(seconds("24h"), Ok(86_400));
         assert_eq!(seconds("90s"), Ok(90));
-        for bad in ["", "24", "h", "1y", "99999999999999999999d"] {
+        assert_eq!(seconds("3650d"), Ok(LONGEST_S));
+        for bad in [
+            "",
+            "24",
+            "h",
+            "1y",
+            "0s",
+            "0d",
+            "3651d",
+            "99999999999d",
+            "99999999999999999999d",
+        ] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gotong_engine::{Digest, Filter, Pin};
 use gotong_store::{DecisionQuery, EventRow, Head, KeyRange, Store, StoreError};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,7 +35,30 @@ pub struct Host {
     client: Client,
     base: Url,
     token: String,
+    patience: HostPatience,
 }
+
+/// How long a host is waited for.
+#[derive(Clone, Copy, Debug)]
+struct HostPatience {
+    /// For a connection.
+    connect: Duration,
+    /// For the next bytes of an answer.
+    read: Duration,
+}
+
+impl Default for HostPatience {
+    /// Longer than a request may take on a host with usual limits.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Longest piece of an answer that is told when it is no problem.
+const LONGEST_TOLD: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -45,12 +68,17 @@ pub enum SourceError {
     Unrepeatable,
     #[error("the host cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    #[error("the host answered {status} to `{path}`: {body}")]
+    #[error("the host did not answer `{path}` within {} s", .within.as_secs_f32())]
+    Silent { path: String, within: Duration },
+    #[error("the host answered {status} to `{path}`: {says}")]
     Refused {
         status: u16,
         path: String,
-        body: String,
+        /// The problem's `detail`; what is no problem is told as it came, cut short.
+        says: String,
     },
+    #[error("the token has characters that no token has, such as a line break or a space")]
+    Token,
     #[error("the host's answer to `{path}` is not what an auditor reads")]
     Unreadable {
         path: String,
@@ -59,7 +87,7 @@ pub enum SourceError {
     },
     #[error("the host's answer to `{0}` is not the module of that digest")]
     OtherBytes(String),
-    #[error("`{0}` is not an address of a host")]
+    #[error("`{0}` is not an address of a host: use http://HOST[:PORT][/PATH] or https://")]
     Address(String),
 }
 
@@ -73,15 +101,41 @@ pub struct Private {
 
 impl Host {
     pub fn new(base: &str, token: String) -> Result<Self, SourceError> {
-        let base = Url::parse(base).map_err(|_| SourceError::Address(base.to_owned()))?;
+        Self::with(base, token, HostPatience::default())
+    }
+
+    fn with(base: &str, token: String, patience: HostPatience) -> Result<Self, SourceError> {
+        let is_place = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let mut base = Url::parse(base)
+            .ok()
+            .filter(is_place)
+            .ok_or_else(|| SourceError::Address(base.to_owned()))?;
+        base.set_query(None);
+        base.set_fragment(None);
+        // As a header it would be refused with every request, in words about requests.
+        let is_token =
+            HeaderValue::try_from(&token).is_ok() && !token.contains(char::is_whitespace);
+        if !is_token {
+            return Err(SourceError::Token);
+        }
         let client = Client::builder()
+            .connect_timeout(patience.connect)
+            .read_timeout(patience.read)
             .build()
             .map_err(SourceError::Unreachable)?;
         Ok(Self {
             client,
             base,
             token,
+            patience,
         })
+    }
+
+    /// Where a path stands below the address that was given, which may have a path of its own.
+    fn place(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
     }
 
     pub async fn get<T: DeserializeOwned>(
@@ -97,11 +151,10 @@ impl Host {
     }
 
     async fn read(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, SourceError> {
-        let mut url = self
-            .base
-            .join(path)
-            .map_err(|_| SourceError::Address(path.to_owned()))?;
-        url.query_pairs_mut().extend_pairs(query);
+        let mut url = self.place(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         self.answer(self.client.get(url), path).await
     }
 
@@ -112,13 +165,9 @@ impl Host {
         request_id: &str,
         body: &Value,
     ) -> Result<T, SourceError> {
-        let url = self
-            .base
-            .join(path)
-            .map_err(|_| SourceError::Address(path.to_owned()))?;
         let request = self
             .client
-            .post(url)
+            .post(self.place(path))
             .header("Idempotency-Key", request_id)
             .json(body);
         let body = self.answer(request, path).await?;
@@ -137,22 +186,49 @@ impl Host {
         let response = loop {
             // Bodies here are texts, so that a request can always be sent again.
             let again = request.try_clone().ok_or(SourceError::Unrepeatable)?;
-            let response = again.send().await.map_err(SourceError::Unreachable)?;
+            let sent = again.send().await;
+            let response = sent.map_err(|error| self.failed(error, path))?;
             match wait_told(&response) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => break response,
             }
         };
         let status = response.status();
-        let body = response.bytes().await.map_err(SourceError::Unreachable)?;
+        let body = response.bytes().await;
+        let body = body.map_err(|error| self.failed(error, path))?;
         match status.is_success() {
             true => Ok(body.into()),
             false => Err(SourceError::Refused {
                 status: status.as_u16(),
                 path: path.to_owned(),
-                body: String::from_utf8_lossy(&body).into_owned(),
+                says: told(&body),
             }),
         }
+    }
+
+    fn failed(&self, error: reqwest::Error, path: &str) -> SourceError {
+        match error.is_timeout() && !error.is_connect() {
+            true => SourceError::Silent {
+                path: path.to_owned(),
+                within: self.patience.read,
+            },
+            false => SourceError::Unreachable(error),
+        }
+    }
+}
+
+/// What an answer says of why it is a no.
+fn told(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => problem.detail,
+        Err(_) => String::from_utf8_lossy(body)
+            .chars()
+            .take(LONGEST_TOLD)
+            .collect(),
     }
 }
 
@@ -403,4 +479,71 @@ fn decision_rows(rows: Vec<Value>) -> Result<Vec<DecisionRow>, SourceError> {
     rows.into_iter()
         .map(|row| serde_json::from_value(row).map_err(unreadable))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    fn host(base: &str) -> Host {
+        Host::new(base, "a.b.c".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_path_stands_below_the_address_that_was_given() {
+        for (base, url) in [
+            ("http://h:1", "http://h:1/v1/audit/head"),
+            ("http://h:1/", "http://h:1/v1/audit/head"),
+            ("http://h:1/prefix", "http://h:1/prefix/v1/audit/head"),
+            ("http://h:1/a/b/", "http://h:1/a/b/v1/audit/head"),
+            ("https://h/a?x=1#y", "https://h/a/v1/audit/head"),
+        ] {
+            assert_eq!(host(base).place("/v1/audit/head").as_str(), url);
+        }
+        let escaped = host("http://h/p").place("/v1/admin/jobs/a%2Fb%3F");
+        assert_eq!(escaped.as_str(), "http://h/p/v1/admin/jobs/a%2Fb%3F");
+    }
+
+    #[test]
+    fn what_is_no_address_or_no_token_is_refused_at_once() {
+        for base in ["", "h:1", "localhost:8080", "ftp://h", "/v1", "mailto:a@b"] {
+            let refused = Host::new(base, "a.b.c".to_owned());
+            assert!(matches!(refused, Err(SourceError::Address(_))), "{base}");
+        }
+        for token in ["a.b.c\n", "a.b\n.c", "a b", "\u{7f}"] {
+            let refused = Host::new("http://h", token.to_owned());
+            assert!(matches!(refused, Err(SourceError::Token)), "{token:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_says_nothing_is_not_waited_for_for_ever() {
+        // The system accepts, and nobody reads.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", silent.local_addr().unwrap());
+        let patience = HostPatience {
+            connect: Duration::from_secs(5),
+            read: Duration::from_millis(200),
+        };
+        let host = Host::with(&base, "a.b.c".to_owned(), patience).unwrap();
+        let head = host.get::<Value>("/v1/audit/head", &[]);
+        let ended = tokio::time::timeout(Duration::from_secs(10), head).await;
+        let error = ended.unwrap().unwrap_err();
+        assert!(matches!(error, SourceError::Silent { .. }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "the host did not answer `/v1/audit/head` within 0.2 s"
+        );
+    }
+
+    #[test]
+    fn a_problem_is_told_by_its_detail() {
+        assert_eq!(
+            told(br#"{"code": "x", "detail": "that is why"}"#),
+            "that is why"
+        );
+        assert_eq!(told(b"Bad Gateway"), "Bad Gateway");
+        assert_eq!(told(&[b'x'; 9_999]).len(), LONGEST_TOLD);
+    }
 }

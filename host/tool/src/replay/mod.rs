@@ -32,11 +32,15 @@ pub struct Options {
     #[arg(long, value_name = "NAME=FILE")]
     candidate: Option<String>,
     /// Worker threads; as many as there are cores unless it says otherwise
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "give a whole number, at least 1")
 }
 
 /// What is asked for, once everything on the command line has been looked at.

@@ -407,8 +407,8 @@ async fn every_metric_and_label_of_the_alert_rules_is_in_a_scrape() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a SurrealDB server: make test-cluster"]
 async fn a_store_that_is_away_is_said_to_be_at_once() {
-    let mut server = SurrealServer::start().await;
-    let host = server.hosts().start();
+    let mut server = SurrealServer::migrated().await;
+    let host = server.setup().start();
     let seen = scrape(&host).await;
     seen.is("gotong_store_up", &[], 1);
     seen.is("gotong_jobs", &[("state", "due")], 0);

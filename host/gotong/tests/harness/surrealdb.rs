@@ -79,7 +79,7 @@ impl SurrealServer {
     /// Gives the login of the hosts another role. A session has the role that it signed in with.
     pub async fn let_host_be(&self, role: &str) {
         let define = format!(
-            "USE NS gotong DB main; DEFINE USER OVERWRITE host ON DATABASE PASSWORD 'an-editor-of-the-tests' ROLES {role};"
+            "USE NS gotong DB main; DEFINE USER OVERWRITE host ON DATABASE PASSWORD '{HOST_PASSWORD}' ROLES {role};"
         );
         self.sql(&define).await;
     }

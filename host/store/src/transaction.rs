@@ -157,8 +157,7 @@ impl Transaction {
                 rows.push(with_id(key, row.clone())?);
             }
         }
-        let insert = wrote!("INSERT $inserts", "array::len($inserts)");
-        self.over("inserts", rows, insert);
+        self.over("inserts", rows, wrote!("INSERT $inserts"));
         Ok(())
     }
 
@@ -247,7 +246,7 @@ const MERGE: &str = concat!(
 
 const SCHEDULE: &str = concat!(
     "FOR $j IN $scheduled { IF $j.id.state = NONE { ",
-    wrote!("INSERT [$j.job, $j.due]", "2"),
+    wrote!("INSERT [$j.job, $j.due]"),
     " } };"
 );
 

@@ -2,7 +2,7 @@
 //!
 //! SurrealDB passes over the rows that a session may not write, and reports success: for a login that may only read,
 //! a whole transaction of inserts ends well and leaves nothing. A client that signs in again after a lost connection
-//! gets whatever rights its login has by then. So each statement counts its rows, inside the transaction.
+//! gets whatever rights its login has by then. So each statement is looked at, inside the transaction.
 
 /// What a transaction throws that wrote less than it was to.
 macro_rules! may_not_write {
@@ -11,19 +11,15 @@ macro_rules! may_not_write {
     };
 }
 
-/// An INSERT, UPSERT or UPDATE that throws unless it wrote a row, or as many as the expression says. `RETURN NULL` is
-/// the cheapest answer that can be counted: no row is copied for it.
+/// An INSERT, UPSERT or UPDATE that throws when it wrote nothing. A login may write every table or none (each is closed to
+/// whoever is no editor), so one row stands for all. `RETURN NULL` is the cheapest answer that tells a row from none: no
+/// row is copied for it.
 macro_rules! wrote {
     ($statement:literal) => {
-        $crate::wrote::wrote!($statement, "1")
-    };
-    ($statement:literal, $rows:literal) => {
         concat!(
-            "IF array::len((",
+            "IF !(",
             $statement,
-            " RETURN NULL)) != ",
-            $rows,
-            " { THROW '",
+            " RETURN NULL) { THROW '",
             $crate::wrote::may_not_write!(),
             "' };"
         )

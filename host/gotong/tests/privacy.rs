@@ -5,9 +5,9 @@
 
 mod harness;
 
-use harness::{Host, host, new_key};
+use harness::{Answer, Host, host, new_key};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 async fn seed(host: &Host, level: &str) -> String {
     let body =
@@ -208,4 +208,126 @@ async fn ballots_are_shown_to_those_who_cast_them_and_to_nobody_else() {
     let votes = format!("/v1/transitions/{theirs}/votes");
     host.get("budi", &votes).await.is(404, "not_found");
     host.get("sari", &votes).await.ok();
+}
+
+/// What an answer says, but for the ids that no two answers share.
+fn but_ids(answer: &Answer) -> (u16, Value, Vec<String>) {
+    let mut body = answer.json.clone();
+    for id in ["decision_id", "request_id", "correlation_id"] {
+        assert!(body[id].is_string(), "{}", answer.text);
+        body[id] = "".into();
+    }
+    let mut headers: Vec<String> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| {
+            !["x-request-id", "x-correlation-id", "content-length", "date"].contains(&name.as_str())
+        })
+        .map(|(name, value)| format!("{name}: {value:?}"))
+        .collect();
+    headers.sort();
+    (answer.status.as_u16(), body, headers)
+}
+
+/// Everybody may take part, and at `l3` be the pic, who appoints: whoever is asked about by name must not be told from
+/// others by being the author.
+#[tokio::test]
+async fn no_guess_tells_a_hidden_author_from_anybody_else() {
+    let host = host();
+    for level in ["l2", "l3"] {
+        let entity = seed(&host, level).await;
+        // An author who is more than that is as hidden.
+        host.join("sari", &entity, "saksi").await.ok();
+        host.join("wati", &entity, "participant").await.ok();
+        host.join("dewi", &entity, "participant").await.ok();
+        let (matter, pic) = (
+            format!("/v1/entities/{entity}"),
+            format!("/v1/entities/{entity}/pic"),
+        );
+        let mut prying = vec!["budi", "wati"];
+        if level == "l3" {
+            host.put("dewi", &pic, json!({"user_id": "dewi"}))
+                .await
+                .ok();
+            prying.push("dewi");
+        }
+        for who in prying {
+            for relation in [
+                "humas",
+                "bendahara",
+                "pic",
+                "author",
+                "saksi",
+                "verifikator",
+            ] {
+                let ask = async |guess: &str| {
+                    let body = json!({"relation": relation, "user_id": guess});
+                    host.post(who, &format!("{matter}/relations"), body).await
+                };
+                same(&host, who, &ask("sari").await, &ask("nobody").await).await;
+            }
+            let ask = async |guess: &str| host.put(who, &pic, json!({"user_id": guess})).await;
+            same(&host, who, &ask("sari").await, &ask("nobody").await).await;
+        }
+        let seen = host.get("dewi", &matter).await.ok();
+        assert!(!seen.text.contains("sari"), "{level}: {}", seen.text);
+        let author = host.get("sari", &matter).await.ok();
+        assert_eq!(
+            author.json["your_relations"],
+            json!(["author", "saksi"]),
+            "nobody made the author anything: {}",
+            author.text
+        );
+        if level == "l3" {
+            // Those who are seen are appointed as ever.
+            let body = json!({"relation": "humas", "user_id": "wati"});
+            let appointed = host
+                .post("dewi", &format!("{matter}/relations"), body)
+                .await;
+            assert_eq!(appointed.ok().json["username"], "wati");
+        }
+    }
+}
+
+/// Two refusals that are one, and two decisions over the same facts.
+async fn same(host: &Host, who: &str, one: &Answer, other: &Answer) {
+    assert_eq!(but_ids(one), but_ids(other), "as {who}");
+    assert_eq!(one.status, 403, "as {who}: {}", one.text);
+    let ruled = async |answer: &Answer| {
+        let path = format!("/v1/decisions/{}", answer.field("decision_id"));
+        let read = host.get(who, &path).await.ok().json;
+        (read["input"].clone(), read["output"].clone())
+    };
+    let (mut first, mut second) = (ruled(one).await, ruled(other).await);
+    for (input, _) in [&mut first, &mut second] {
+        // The matter grows older from one to the next.
+        let mut facts: Value = serde_json::from_str(input.as_str().unwrap()).unwrap();
+        facts["standing"]["seed_age_ms"] = 0.into();
+        *input = facts;
+    }
+    assert_eq!(first, second, "as {who}");
+}
+
+#[tokio::test]
+async fn whose_request_a_decision_was_taken_for_is_shown_to_auditors_alone() {
+    let host = host();
+    let entity = seed(&host, "open").await;
+    let refused = host
+        .propose("dewi", &entity, "bahas")
+        .await
+        .is(403, "not_related");
+    let path = format!("/v1/decisions/{}", refused.field("decision_id"));
+    for who in ["", "dewi", "sari", "mira/moderator"] {
+        let read = host.get(who, &path).await.ok();
+        for id in ["request_id", "correlation_id"] {
+            assert_eq!(read.json[id], "", "{who}: {}", read.text);
+            assert!(!read.text.contains(&refused.field(id)), "{who}");
+        }
+    }
+    for who in ["adi/admin", "audit/service"] {
+        let read = host.get(who, &path).await.ok();
+        for id in ["request_id", "correlation_id"] {
+            assert_eq!(read.field(id), refused.field(id), "{who}");
+        }
+    }
 }

@@ -249,6 +249,12 @@ fn sari(secret: &str, exp: u64) -> String {
     format!("Bearer {}", sign(&claims, Algorithm::HS256, secret))
 }
 
+/// The path, and its alias where it has one.
+fn both(path: &str) -> Vec<String> {
+    let alias = path.starts_with("/v1/").then(|| format!("/api{path}"));
+    [path.to_owned()].into_iter().chain(alias).collect()
+}
+
 struct Walk<'a> {
     host: &'a Host,
     operation: &'a Operation,
@@ -270,14 +276,23 @@ impl Walk<'_> {
         request.send().await
     }
 
+    /// Nobody in particular is told the same under the alias. (A person's second request could be told of the first.)
     async fn expect(&self, who: &str, path: &str, (status, code): (u16, &str)) {
-        let answer = self.call(who, path, None).await;
-        let found = (
-            answer.status.as_u16(),
-            answer.json["code"].as_str().unwrap_or_default(),
-        );
-        let id = &self.operation.id;
-        assert_eq!(found, (status, code), "{id} as `{who}`: {}", answer.text);
+        let paths = if who.is_empty() {
+            both(path)
+        } else {
+            vec![path.to_owned()]
+        };
+        for path in paths {
+            let answer = self.call(who, &path, None).await;
+            let found = (
+                answer.status.as_u16(),
+                answer.json["code"].as_str().unwrap_or_default(),
+            );
+            let id = &self.operation.id;
+            let text = &answer.text;
+            assert_eq!(found, (status, code), "{id} at {path} as `{who}`: {text}");
+        }
     }
 
     /// A token that is none is never taken for no token, whatever is asked.
@@ -291,9 +306,8 @@ impl Walk<'_> {
             (sari(dev_secret(), now_s() - 3_600), "token_expired"),
             ("Bearer nonsense".to_owned(), "token_invalid"),
         ] {
-            let alias = path.starts_with("/v1/").then(|| format!("/api{path}"));
-            for path in [Some(path), alias.as_deref()].into_iter().flatten() {
-                let answer = self.call("", path, Some(&header)).await;
+            for path in both(path) {
+                let answer = self.call("", &path, Some(&header)).await;
                 let found = (answer.status.as_u16(), answer.field("code"));
                 assert_eq!(found, (401, code.to_owned()), "{id} at {path}");
             }
@@ -302,6 +316,138 @@ impl Walk<'_> {
 }
 
 const NOT_FOUND: (u16, &str) = (404, "not_found");
+
+/// The user id and the name of an author who is to stay unknown: in no answer by chance.
+const AUTHOR: [&str; 2] = ["id-9c41f7aa", "Ibu Tersembunyi"];
+
+async fn as_author(host: &Host, method: Method, path: &str, body: Value) -> Answer {
+    let claims = json!({"sub": AUTHOR[0], "username": AUTHOR[1], "role": "user", "iss": "gotong", "aud": "gotong", "exp": now_s() + 600});
+    let token = sign(&claims, Algorithm::HS256, dev_secret());
+    let mut request = host
+        .request("", method.clone(), path)
+        .header("Authorization", &format!("Bearer {token}"));
+    if method != Method::GET {
+        request = request.key(&new_key()).raw(body.to_string());
+    }
+    request.send().await
+}
+
+/// A matter whose author is named to nobody else (at `l2` to the pic, of whom there is none): the author is also a
+/// saksi, proposed, objected and voted. `joko` is a verifikator, `wati` a participant, `budi` at `l3` the pic.
+async fn of_a_hidden_author(host: &Host, level: &str) -> Matter {
+    let post = async |path: &str, body: Value| as_author(host, Method::POST, path, body).await;
+    let seed =
+        json!({"track": "tuntaskan", "title": "T", "scope_id": "id", "privacy_level": level});
+    let entity = post("/v1/entities", seed).await.ok().field("entity_id");
+    let here = format!("/v1/entities/{entity}");
+    let saksi = json!({"relation": "saksi"});
+    post(&format!("{here}/relations"), saksi).await.ok();
+    for (who, relation) in [
+        ("joko", "verifikator"),
+        ("wati", "participant"),
+        ("budi", "participant"),
+    ] {
+        host.join(who, &entity, relation).await.ok();
+    }
+    if level == "l3" {
+        let oneself = json!({"user_id": "budi"});
+        host.put("budi", &format!("{here}/pic"), oneself).await.ok();
+    }
+    let to_bahas = json!({"entity_id": entity, "to_stage": "bahas"});
+    let transition = post("/v1/transitions", to_bahas).await.ok();
+    let transition = transition.field("transition_id");
+    let gate = format!("/v1/transitions/{transition}");
+    let why = json!({"reason": "Let us talk first."});
+    post(&format!("{gate}/objections"), why).await.ok();
+    let yes = json!({"choice": "yes"});
+    post(&format!("{gate}/votes"), yes).await.ok();
+    let refused = host.propose("dewi", &entity, "bahas").await;
+    Matter {
+        decision: refused.is(403, "not_related").field("decision_id"),
+        job: timer(host, &transition).await,
+        entity,
+        transition,
+    }
+}
+
+#[tokio::test]
+async fn no_operation_names_a_hidden_author_to_anybody_else() {
+    let host = host();
+    let document = host.get("", "/openapi.json").await.ok().json;
+    let modules = host.get("admin/admin", "/v1/audit/modules").await.ok();
+    let module = modules.json[0]["digest"].as_str().unwrap();
+    let named = |answer: &Answer| {
+        let head = format!("{:?}", answer.headers);
+        let said = |word: &str| answer.text.contains(word) || head.contains(word);
+        AUTHOR.iter().any(|word| said(word))
+    };
+    let mut done = BTreeSet::new();
+    for level in ["l2", "l3"] {
+        for operation in operations(&document) {
+            let matter = of_a_hidden_author(&host, level).await;
+            let path = address(&operation, &matter, module);
+            let mut bodies = vec![case(&operation.id, &matter).unwrap().body];
+            if let "begin_relation" | "nominate_pic" = operation.id.as_str() {
+                // Whoever guesses right is told nothing either.
+                let mut guess = bodies[0].clone();
+                guess["user_id"] = AUTHOR[0].into();
+                if operation.id == "nominate_pic" {
+                    // At l2 the pic is told who the author is: none of those who ask becomes that.
+                    bodies = vec![json!({"user_id": "tono"})];
+                }
+                bodies.push(guess);
+            }
+            for body in bodies {
+                let walk = Walk {
+                    host: &host,
+                    operation: &operation,
+                    body,
+                };
+                for who in [
+                    "",
+                    "dewi",
+                    "joko",
+                    "wati",
+                    "budi",
+                    "mira/moderator",
+                    "admin/admin",
+                ] {
+                    let answer = walk.call(who, &path, None).await;
+                    let told = format!("{level} {} {}: {}", operation.id, who, answer.text);
+                    assert!(!named(&answer), "{told}");
+                    assert!(answer.status.as_u16() < 500, "{told}");
+                    if answer.status.is_success() {
+                        done.insert((level, operation.id.clone()));
+                    }
+                    if let Some(decision) = answer.json["decision_id"].as_str() {
+                        let path = format!("/v1/decisions/{decision}");
+                        let why = host.get(who, &path).await;
+                        assert!(!named(&why), "{told} {}", why.text);
+                    }
+                }
+            }
+            if operation.id == "read_entity" || operation.id == "read_transition" {
+                let own = as_author(&host, Method::GET, &path, Value::Null).await;
+                assert!(named(&own.clone().ok()), "{level}: {}", own.text);
+            }
+        }
+    }
+    for operation in [
+        "read_entity",
+        "read_transition",
+        "read_timeline",
+        "list_transitions",
+        "read_decision",
+    ] {
+        for level in ["l2", "l3"] {
+            let key = (level, operation.to_owned());
+            assert!(
+                done.contains(&key),
+                "{operation} at {level} told nobody anything"
+            );
+        }
+    }
+}
 
 #[tokio::test]
 async fn every_operation_keeps_its_door() {

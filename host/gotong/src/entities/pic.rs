@@ -5,8 +5,8 @@ use gotong_engine::types::Relations;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::relations::{begin, finish, union};
-use super::{At, Entity, authority, load, store};
+use super::relations::{begin, finish, known, union};
+use super::{At, Entity, authority, load, store, view};
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
@@ -53,12 +53,12 @@ impl Command for At<Nominate> {
         if oneself && entity.row.nominee_id.as_deref() == Some(nominee) {
             return accept(work, entity).await;
         }
-        let held = if oneself {
-            Vec::new()
+        let sight = view::sight_of_actor(work, &entity)?;
+        let subject = if oneself {
+            entity.mine
         } else {
-            store::relations_of(&work.app.store, entity_id, nominee).await?
+            union(&known(work, &entity, &sight, nominee).await?)
         };
-        let subject = if oneself { entity.mine } else { union(&held) };
         let facts = AuthorizeFacts {
             sought: Relations::PIC,
             subject,
@@ -87,7 +87,7 @@ impl Command for At<Nominate> {
         Ok(PicView {
             entity_id: entity_id.to_owned(),
             status: PicStatus::Nominated,
-            pic_id: entity.row.pic_id,
+            pic_id: entity.row.pic_id.filter(|pic| sight.shows(pic)),
             nominee_id: Some(nominee.to_owned()),
         })
     }

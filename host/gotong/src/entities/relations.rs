@@ -12,6 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::store::{self, RelationRow};
+use super::view::{self, Sight};
 use super::{At, Entity, authority, load};
 use crate::clock::Millis;
 use crate::command::Command;
@@ -99,6 +100,22 @@ pub fn union(rows: &[RelationRow]) -> Relations {
         .fold(Relations::empty(), |all, row| all | row.flag())
 }
 
+/// What somebody is here, as far as the command's actor may know. One whom the actor may not know of is nothing: what
+/// is ruled and answered is then what it would be about anybody else, and no guess can be told from another.
+pub async fn known(
+    work: &Work,
+    entity: &Entity,
+    sight: &Sight,
+    user_id: &str,
+) -> Result<Vec<RelationRow>, Refusal> {
+    let held = store::relations_of(&work.app.store, entity.id(), user_id).await?;
+    Ok(if sight.shows(user_id) {
+        held
+    } else {
+        Vec::new()
+    })
+}
+
 /// Which action asks for a relation for oneself; the others are given, not taken.
 fn action_for(relation: Relations) -> Action {
     let taken = [
@@ -132,7 +149,8 @@ impl Command for At<Take> {
         let held = if for_oneself {
             Vec::new()
         } else {
-            store::relations_of(&work.app.store, entity_id, &subject_id).await?
+            let sight = view::sight_of_actor(work, &entity)?;
+            known(work, &entity, &sight, &subject_id).await?
         };
         let subject = if for_oneself {
             entity.mine

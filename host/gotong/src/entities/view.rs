@@ -75,6 +75,48 @@ pub struct Visible {
     pub projection: Projection,
 }
 
+/// Which of an entity's people a viewer may know of: the one rule for names, lists and answers.
+#[derive(Debug)]
+pub struct Sight {
+    people: bool,
+    /// The author, when the viewer may not know who that is.
+    hidden_author: Option<String>,
+}
+
+impl Sight {
+    /// Of a viewer with this projection.
+    pub fn of(entity: &Entity, projection: &Projection) -> Self {
+        let show = |field: Fields| projection.fields.contains(field);
+        Self {
+            people: show(Fields::PEOPLE),
+            hidden_author: (!show(Fields::AUTHOR)).then(|| entity.row.author_id.clone()),
+        }
+    }
+
+    /// Of one who sees nobody.
+    pub fn of_nobody() -> Self {
+        Self {
+            people: false,
+            hidden_author: None,
+        }
+    }
+
+    /// Whether people are shown at all.
+    pub fn shows_people(&self) -> bool {
+        self.people
+    }
+
+    /// The one who is left out where people are shown.
+    pub fn hidden(&self) -> Option<&str> {
+        self.hidden_author.as_deref()
+    }
+
+    /// Whether this person is shown.
+    pub fn shows(&self, user_id: &str) -> bool {
+        self.people && self.hidden() != Some(user_id)
+    }
+}
+
 /// Loads an entity for a reader; `NotFound` when the ruling keeps it out of sight.
 pub async fn visible(
     app: &App,
@@ -141,8 +183,8 @@ pub async fn read(
     entity_id: &str,
 ) -> Result<EntityView, Refusal> {
     let Visible { entity, projection } = visible(app, context, entity_id).await?;
-    let hidden = hidden(&entity, projection.fields);
-    let people = store::some_people(&app.store, entity_id, None, hidden, INLINED).await?;
+    let sight = Sight::of(&entity, &projection);
+    let people = store::some_people(&app.store, entity_id, None, sight.hidden(), INLINED).await?;
     Ok(assemble(&entity, people, &projection))
 }
 
@@ -155,20 +197,15 @@ pub async fn people(
     limit: usize,
 ) -> Result<Listed<PersonHere, RelationPlace>, Refusal> {
     let Visible { entity, projection } = visible(app, context, entity_id).await?;
-    if !projection.fields.contains(Fields::PEOPLE) {
+    let sight = Sight::of(&entity, &projection);
+    if !sight.shows_people() {
         return Err(Refusal::NotFound("entity"));
     }
-    let hidden = hidden(&entity, projection.fields);
-    let some = store::some_people(&app.store, entity_id, after, hidden, limit).await?;
+    let some = store::some_people(&app.store, entity_id, after, sight.hidden(), limit).await?;
     Ok(Listed {
         items: here(some.rows),
         next: some.reached,
     })
-}
-
-/// The author, when the viewer may not know who that is: hidden in the list of people too.
-fn hidden(entity: &Entity, shown: Fields) -> Option<&str> {
-    (!shown.contains(Fields::AUTHOR)).then_some(entity.row.author_id.as_str())
 }
 
 fn here(rows: Vec<RelationRow>) -> Vec<PersonHere> {
@@ -190,6 +227,11 @@ pub fn project_for_actor(work: &mut Work, entity: &Entity) -> Result<Projection,
     let standing = authority::standing(work.actor(), work.context.trigger, &matter);
     work.rule(entity.id(), &ProjectFacts { standing })
         .map(|given| given.ruling)
+}
+
+/// Whom the command's actor may know of: a decision of the command.
+pub fn sight_of_actor(work: &mut Work, entity: &Entity) -> Result<Sight, Refusal> {
+    project_for_actor(work, entity).map(|projection| Sight::of(entity, &projection))
 }
 
 /// The view of the command's actor.
@@ -252,11 +294,13 @@ fn assemble(entity: &Entity, people: SomePeople, projection: &Projection) -> Ent
     } = entity.row.clone();
     let shown = projection.fields;
     let show = |field: Fields| shown.contains(field);
+    // Whoever the author is stays hidden in the list of people too, and as pic.
+    let sight = Sight::of(entity, projection);
     let pic = pic_id
         .zip(pic_username)
         .map(|(user_id, username)| Person { user_id, username });
     let cut = people.reached.is_some();
-    let hidden = u32::from(hidden(entity, shown).is_some());
+    let hidden = u32::from(sight.hidden().is_some());
     EntityView {
         entity_id,
         track,
@@ -265,12 +309,12 @@ fn assemble(entity: &Entity, people: SomePeople, projection: &Projection) -> Ent
         title: show(Fields::TITLE).then_some(title),
         text: show(Fields::TEXT).then_some(text),
         scope_id: show(Fields::SCOPE).then_some(scope_id),
-        people: show(Fields::PEOPLE).then(|| here(people.rows)),
-        people_count: show(Fields::PEOPLE).then_some(people_count.saturating_sub(hidden)),
-        people_cut: show(Fields::PEOPLE).then_some(cut),
-        pic: pic.filter(|pic| {
-            show(Fields::PEOPLE) && (show(Fields::AUTHOR) || pic.user_id != author_id)
-        }),
+        people: sight.shows_people().then(|| here(people.rows)),
+        people_count: sight
+            .shows_people()
+            .then_some(people_count.saturating_sub(hidden)),
+        people_cut: sight.shows_people().then_some(cut),
+        pic: pic.filter(|pic| sight.shows(&pic.user_id)),
         author: show(Fields::AUTHOR).then_some(Person {
             user_id: author_id,
             username: author_username,

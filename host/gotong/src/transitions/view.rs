@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use gotong_engine::role_matrix::{Fields, Projection};
-use gotong_engine::types::Relations;
 use serde::Serialize;
 
 use super::store::{
@@ -12,7 +11,7 @@ use super::store::{
 use crate::app::App;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::view::{INLINED, Visible, visible, visible_among};
+use crate::entities::view::{INLINED, Sight, Visible, visible, visible_among};
 use crate::entities::{self, Entity};
 use crate::http::context::ReadContext;
 use crate::http::paging::Listed;
@@ -71,10 +70,8 @@ pub struct EligiblePerson {
 /// What the projection of the entity means for its transitions.
 #[derive(Debug)]
 pub struct Seen {
-    people: bool,
+    sight: Sight,
     scope: bool,
-    /// The author, when the viewer may not know who that is.
-    hidden_author: Option<String>,
 }
 
 impl Seen {
@@ -82,14 +79,9 @@ impl Seen {
     fn by(entity: &Entity, projection: &Projection) -> Option<Self> {
         let show = |field: Fields| projection.fields.contains(field);
         (projection.visible && show(Fields::TIMELINE)).then(|| Self {
-            people: show(Fields::PEOPLE),
+            sight: Sight::of(entity, projection),
             scope: show(Fields::SCOPE),
-            hidden_author: (!show(Fields::AUTHOR)).then(|| entity.row.author_id.clone()),
         })
-    }
-
-    fn person(&self, user_id: &str) -> bool {
-        self.people && self.hidden_author.as_deref() != Some(user_id)
     }
 }
 
@@ -98,16 +90,15 @@ pub fn seen_by_actor(work: &mut Work, entity: &Entity) -> Result<Seen, Refusal> 
     let projection = entities::view::project_for_actor(work, entity)?;
     // Whoever may act without seeing the timeline is answered without people.
     Ok(Seen::by(entity, &projection).unwrap_or(Seen {
-        people: false,
+        sight: Sight::of_nobody(),
         scope: false,
-        hidden_author: None,
     }))
 }
 
 /// A transition with the people around it, as far as they are to be seen.
 pub fn with_people(row: TransitionRow, around: Around, seen: &Seen) -> TransitionView {
     let mut view = short(row, seen);
-    if seen.people {
+    if seen.sight.shows_people() {
         let gate = &mut view.record.gate;
         let (people, cut) = people(around.eligible, seen, INLINED);
         gate.eligible_people = Some(people);
@@ -115,7 +106,7 @@ pub fn with_people(row: TransitionRow, around: Around, seen: &Seen) -> Transitio
         let objections = around.objections.into_iter();
         view.objections = Some(
             objections
-                .filter(|objection| seen.person(&objection.user_id))
+                .filter(|objection| seen.sight.shows(&objection.user_id))
                 .take(INLINED)
                 .collect(),
         );
@@ -128,7 +119,7 @@ pub fn with_people(row: TransitionRow, around: Around, seen: &Seen) -> Transitio
 fn people(rows: Vec<EligibleRow>, seen: &Seen, most: usize) -> (Vec<EligiblePerson>, bool) {
     let mut shown = rows
         .into_iter()
-        .filter(|person| seen.person(&person.user_id))
+        .filter(|person| seen.sight.shows(&person.user_id))
         .map(|person| EligiblePerson {
             user_id: person.user_id,
             relations: person.relations,
@@ -191,7 +182,7 @@ pub async fn eligible(
         .await?
         .ok_or(Refusal::NotFound("transition"))?;
     let seen = look(app, context, &entity_id).await?;
-    if !seen.people {
+    if !seen.sight.shows_people() {
         return Err(Refusal::NotFound("transition"));
     }
     let (items, more) = people(rows, &seen, limit);
@@ -214,9 +205,7 @@ async fn look(app: &App, context: &ReadContext, entity_id: &str) -> Result<Seen,
 }
 
 fn short(row: TransitionRow, seen: &Seen) -> TransitionView {
-    let by_hidden_author =
-        seen.hidden_author.is_some() && row.actor.relations.contains(Relations::AUTHOR);
-    let actor = seen.person(&row.actor.user_id) && !by_hidden_author;
+    let actor = seen.sight.shows(&row.actor.user_id);
     TransitionView {
         record: record(row, actor, seen.scope),
         objections: None,

@@ -192,6 +192,57 @@ async fn what_cannot_be_done_about_a_job_is_said_and_changes_nothing() {
     host.holds();
 }
 
+/// Whoever may do nothing about jobs leaves a decision and an answer behind: about an id that a job can have, and nothing
+/// else.
+#[tokio::test]
+async fn what_can_be_no_jobs_id_is_the_id_of_nothing_and_is_kept_nowhere() {
+    let host = host();
+    with_a_timer(&host).await;
+    let kept = async || {
+        let counts = host.get("ops/admin", "/v1/audit/counts").await.ok().json;
+        (counts["decisions"].clone(), counts["responses"].clone())
+    };
+    let before = kept().await;
+    for id in [
+        &"x".repeat(9_000),
+        &"x".repeat(129),
+        "%00",
+        "a%E2%80%AEb",
+        "%FF",
+        "a%2Fb",
+        "%20",
+    ] {
+        for who in ["dewi", "ops/admin"] {
+            for act in ["retry", "cancel"] {
+                host.post(who, &format!("/v1/admin/jobs/{id}/{act}"), json!({}))
+                    .await
+                    .is(404, "not_found");
+            }
+        }
+        host.get("ops/admin", &format!("/v1/admin/jobs/{id}"))
+            .await
+            .is(404, "not_found");
+    }
+    assert_eq!(kept().await, before);
+}
+
+#[tokio::test]
+async fn the_decision_about_a_job_is_read_by_the_one_who_asked() {
+    let host = host();
+    let refused = host
+        .post("dewi", "/v1/admin/jobs/zzz/retry", json!({}))
+        .await
+        .is(403, "role_not_held");
+    let decision = format!("/v1/decisions/{}", refused.field("decision_id"));
+    let read = host.get("dewi", &decision).await.ok().json;
+    assert_eq!(read["facts"]["action"], "outbox_manage", "{read}");
+    assert_eq!(read["ruling"]["reason"], "role_not_held", "{read}");
+    for who in ["", "joko", "mira/moderator"] {
+        host.get(who, &decision).await.is(404, "not_found");
+    }
+    host.get("ops/admin", &decision).await.ok();
+}
+
 #[tokio::test]
 async fn a_timer_is_called_off_by_one_who_insists_and_it_is_recorded() {
     let host = host();

@@ -118,6 +118,19 @@ async fn every_step_of_a_write_is_a_span_of_its_clients_trace() {
         traces.contains(&json!(null)),
         "one that is not sent is not named: {traces:?}"
     );
+    // A client's trace ties requests of one person together: that is for auditors.
+    let rows = host.get("admin/admin", "/v1/audit/decisions").await.ok();
+    let traced = rows.json.as_array().unwrap().iter();
+    let traced: Vec<_> = traced.filter(|row| row["trace_id"] == TRACE).collect();
+    for row in traced {
+        let path = format!("/v1/decisions/{}", row["decision_id"].as_str().unwrap());
+        for who in ["", "dewi", "sari"] {
+            let read = host.get(who, &path).await.ok().json;
+            assert_eq!(read["trace_id"], json!(null), "{read}");
+        }
+        let read = host.get("admin/admin", &path).await.ok().json;
+        assert_eq!(read["trace_id"], TRACE);
+    }
     host.holds();
     let ended = host.stopped_within(20);
     assert!(ended.is_some_and(|status| status.success()), "{ended:?}");

@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod back_off;
 mod dispatch;
+mod id;
 pub mod kind;
 mod mirror;
 pub mod routes;
@@ -31,6 +32,7 @@ use crate::config;
 use crate::http::context::TIMER_PREFIX;
 use crate::redis::Redis;
 use dispatch::Dispatcher;
+pub use id::JobId;
 pub use kind::{Attempts, Kind, Kinds};
 pub use worker::work;
 

@@ -9,6 +9,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::JobId;
 use super::admin::{self, Cancel, JobView, JobsPage, Retry};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
@@ -76,16 +77,16 @@ async fn list(
     path = "/admin/jobs/{job_id}",
     operation_id = "read_job",
     tag = "jobs",
-    params(("job_id" = String, Path, description = "The job's id")),
+    params(("job_id" = inline(JobId), Path, description = "The job's id")),
     security(("bearer" = [])),
     responses((status = 200, body = JobView), (status = 404)),
 )]
 async fn show(
     State(app): State<App>,
     _: Auditor,
-    ValidPath(job_id): ValidPath<String>,
+    ValidPath(job_id): ValidPath<JobId>,
 ) -> Result<Json<JobView>, Problem> {
-    let found = app.store.jobs().get(&job_id).await;
+    let found = app.store.jobs().get(job_id.as_str()).await;
     match found.map_err(|error| refused(Refusal::from(error)))? {
         Some(job) => Ok(Json(job.into())),
         None => Err(Problem::not_found()),
@@ -100,15 +101,16 @@ async fn show(
     path = "/admin/jobs/{job_id}/retry",
     operation_id = "retry_job",
     tag = "jobs",
-    params(CommandContext, ("job_id" = String, Path, description = "The job's id")),
+    params(CommandContext, ("job_id" = inline(JobId), Path, description = "The job's id")),
     security(("bearer" = [])),
     responses((status = 200, body = JobView), (status = 404), (status = 409)),
 )]
 async fn retry(
     State(app): State<App>,
     context: CommandContext,
-    ValidPath(job_id): ValidPath<String>,
+    ValidPath(job_id): ValidPath<JobId>,
 ) -> Result<Answer, CommandError> {
+    let job_id = job_id.into();
     app.command(nothing_created(context), Retry { job_id })
         .await
 }
@@ -130,7 +132,7 @@ struct CallOff {
     path = "/admin/jobs/{job_id}/cancel",
     operation_id = "cancel_job",
     tag = "jobs",
-    params(CommandContext, ("job_id" = String, Path, description = "The job's id")),
+    params(CommandContext, ("job_id" = inline(JobId), Path, description = "The job's id")),
     request_body = CallOff,
     security(("bearer" = [])),
     responses((status = 200, body = JobView), (status = 404), (status = 409)),
@@ -138,10 +140,10 @@ struct CallOff {
 async fn cancel(
     State(app): State<App>,
     context: CommandContext,
-    ValidPath(job_id): ValidPath<String>,
+    ValidPath(job_id): ValidPath<JobId>,
     ValidJson(body): ValidJson<CallOff>,
 ) -> Result<Answer, CommandError> {
-    let force = body.force;
+    let (job_id, force) = (job_id.into(), body.force);
     app.command(nothing_created(context), Cancel { job_id, force })
         .await
 }

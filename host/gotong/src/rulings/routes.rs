@@ -16,6 +16,7 @@ use super::decision::DecisionRow;
 use crate::app::App;
 use crate::command::refusal::{Fault, Refusal};
 use crate::entities::view::visible;
+use crate::http::auth::Caller;
 use crate::http::context::ReadContext;
 use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
@@ -82,15 +83,18 @@ async fn decision(app: &App, context: &ReadContext, id: &str) -> Result<Decision
     let mut row: DecisionRow = serde_json::from_value(row).map_err(Fault::from)?;
     // Its facts name nobody, but that there is such a matter may be nobody's business: auditors see all.
     if authorize_audit(app, context).is_err() {
+        if let Err(refusal) = visible(app, context, &row.entity_id).await {
+            if !matches!(refusal, Refusal::NotFound(_)) {
+                return Err(refusal);
+            }
+            if !was_asked_by(app, &context.caller, &row).await? {
+                return Err(Refusal::NotFound("decision"));
+            }
+        }
         // Whose request it was is between the one who asked and the auditors.
         row.request_id.clear();
         row.correlation_id.clear();
-        visible(app, context, &row.entity_id)
-            .await
-            .map_err(|refusal| match refusal {
-                Refusal::NotFound(_) => Refusal::NotFound("decision"),
-                other => other,
-            })?;
+        row.trace_id = None;
     }
     let facts = serde_json::from_str(&row.input).map_err(Fault::from)?;
     let ruling: Value = row
@@ -114,6 +118,16 @@ async fn decision(app: &App, context: &ReadContext, id: &str) -> Result<Decision
         ruling,
         rule,
     })
+}
+
+/// Whether it was taken for a request of this caller, who was told of it then. A decision holds no person; the answer
+/// that was kept for the request does. So one reads a decision about what is no matter: a job.
+async fn was_asked_by(app: &App, caller: &Caller, row: &DecisionRow) -> Result<bool, Refusal> {
+    let Some(actor) = caller.actor() else {
+        return Ok(false);
+    };
+    let kept = app.store.response(&row.entity_id, &row.request_id).await?;
+    Ok(kept.is_some_and(|kept| kept.actor == actor.user_id && kept.at_ms == row.at_ms))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -22,13 +22,19 @@ pub const PEOPLE_KEY: &str = "a-key-for-the-sessions-of-people-in-tests";
 pub struct SurrealServer {
     dir: TempDir,
     program: PathBuf,
+    engine: &'static str,
     port: u16,
     child: Option<Child>,
 }
 
 impl SurrealServer {
-    /// A server with an empty database, its owner and its editor.
+    /// A server with an empty database, its owner and its editor, on an engine that arbitrates between hosts.
     pub async fn start() -> Self {
+        Self::start_on("rocksdb").await
+    }
+
+    /// The same on another engine: `rocksdb` or `surrealkv`.
+    pub async fn start_on(engine: &'static str) -> Self {
         let program = std::env::var_os("TEST_SURREALDB")
             .unwrap_or_else(|| panic!("TEST_SURREALDB names no server: use `make test-cluster`"));
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -37,6 +43,7 @@ impl SurrealServer {
         let mut server = Self {
             dir: tempfile::tempdir().unwrap(),
             program: program.into(),
+            engine,
             port,
             child: None,
         };
@@ -88,13 +95,13 @@ impl SurrealServer {
     pub async fn restart(&mut self) {
         self.kill();
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
-        let engine = std::env::var("TEST_SURREALDB_ENGINE").unwrap_or("surrealkv".into());
         let child = Command::new(&self.program)
             .args(["start", "--no-banner", "--log", "warn"])
             .args(["--bind", &format!("127.0.0.1:{}", self.port)])
             .args(["--user", "root", "--pass", "root-of-the-tests"])
             .arg(format!(
-                "{engine}://{}",
+                "{}://{}",
+                self.engine,
                 self.dir.path().join("data").display()
             ))
             .env("SURREAL_SYNC_DATA", "true")

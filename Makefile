@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 POLICIES := $(patsubst %/Cargo.toml,%,$(wildcard policies/*/Cargo.toml))
 
-.PHONY: help demo test test-contract test-cluster test-fast lint policy-tool policies guest-c bench bench-plugin load fuzz setup setup-redis
+.PHONY: help demo test test-contract test-cluster test-fast lint policy-tool policies guest-c bench bench-plugin load fuzz setup setup-redis setup-server
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -58,11 +58,11 @@ bench: setup ## Measure: evaluations, Cedar, Rego and Extism beside them, growth
 	cargo run --locked --release -p gotong-benches --features peers -- --votes --plots docs/plots
 	cargo bench --locked -p gotong-benches
 
-test-cluster: setup setup-redis ## Hosts on a real SurrealDB server: its logins, and three with one Redis, each killed in turn under load; builds the server once
+test-cluster: setup setup-redis setup-server ## Hosts on a real SurrealDB server: its logins, and three with one Redis, each killed in turn under load; builds the server once
 	CARGO_TARGET_DIR="$${CARGO_TARGET_DIR:-$(CURDIR)/target}/surrealdb-server" \
 		cargo build --locked --manifest-path fixtures/surrealdb-server/Cargo.toml
 	TEST_SURREALDB="$$(cd "$${CARGO_TARGET_DIR:-target}" && pwd)/surrealdb-server/debug/gotong-surrealdb-server" \
-		cargo test --locked --workspace --exclude gotong-benches --test server --test secrets --test metrics --test cluster -- --ignored --nocapture
+		cargo test --locked --workspace --exclude gotong-benches --test server --test secrets --test metrics --test cluster --test contested -- --ignored --nocapture
 
 load: setup ## Scripted people against a release host, on the memory engine and on a folder
 	cargo build --locked --release -p gotong
@@ -80,3 +80,6 @@ setup:
 
 setup-redis:
 	@scripts/setup-redis
+
+setup-server:
+	@scripts/setup-server

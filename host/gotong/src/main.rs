@@ -26,7 +26,7 @@ mod words;
 
 use std::process::ExitCode;
 
-/// The database takes and gives back small pieces on every core: docs/adr/0024-an-allocator.md has the measurement.
+/// The database takes and gives back small pieces on every core: docs/adr/0025-an-allocator.md has the measurement.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

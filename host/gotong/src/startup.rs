@@ -10,8 +10,10 @@ use cap_std::fs::Dir;
 use gotong_engine::signature::PublicKey;
 use gotong_engine::{Cache, Engine, EngineError, LoadError, Mode, Policies, Verdict};
 use gotong_store::{
-    Durability, MigrationError, Migrations, Store, StoreError, Target, TargetError,
+    Durability, MigrationError, Migrations, Race, Store, StoreError, Target, TargetError,
 };
+
+use uuid::Uuid;
 
 use crate::app::{App, Rules};
 use crate::clock::system_now_ms;
@@ -50,6 +52,10 @@ pub enum StartError {
     MayNotWrite,
     #[error("the login of store_url is not an owner's: run it as an owner of the database")]
     NotAnOwner(#[source] StoreError),
+    #[error(
+        "the server loses writes: it acknowledged {acknowledged} that met in one row, and holds {kept} of them. Run it on RocksDB or TiKV"
+    )]
+    LosesWrites { acknowledged: u64, kept: u64 },
     #[error(
         "this is no store of a host of this version: it lacks migrations ({0}). Audit it with the version that wrote it"
     )]
@@ -107,6 +113,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
             return Err(StartError::NotMigrated(missing.join(", ")));
         }
         may_write(&store).await?;
+        keeps_commits(&store).await?;
         admits_people(&store).await?;
         if is_owner(&store).await {
             tracing::warn!(
@@ -130,6 +137,15 @@ pub async fn may_write(store: &Store) -> Result<(), StartError> {
         StoreError::MayNotWrite => StartError::MayNotWrite,
         error => error.into(),
     })
+}
+
+/// Whether a server keeps what it acknowledges when hosts meet: some engines do not.
+pub async fn keeps_commits(store: &Store) -> Result<(), StartError> {
+    let Race { acknowledged, kept } = store.race(&Uuid::now_v7().to_string()).await?;
+    match acknowledged == kept {
+        true => Ok(()),
+        false => Err(StartError::LosesWrites { acknowledged, kept }),
+    }
 }
 
 /// Whether the store lets people in with the key that it was opened with.

@@ -24,7 +24,7 @@ const KEYS: usize = 24;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with its schema, and how a host of it is set up.
-async fn server_of(engine: &str) -> (SurrealServer, Setup) {
+async fn server_of(engine: &'static str) -> (SurrealServer, Setup) {
     let server = SurrealServer::start_on(engine).await;
     let migrated = gotong(&["migrate"])
         .env("GOTONG_STORE_URL", server.owner_url())

@@ -28,13 +28,6 @@ pub struct Race {
     pub kept: u64,
 }
 
-impl Race {
-    /// Whether every acknowledged write is there.
-    pub fn held(self) -> bool {
-        self.acknowledged == self.kept
-    }
-}
-
 impl Store {
     /// Lets writers race for a row of their own, named `id`, and takes it away again.
     ///
@@ -56,7 +49,8 @@ impl Store {
         }
         let mut acknowledged = 0;
         while let Some(ended) = writers.join_next().await {
-            acknowledged += ended.map_err(|broken| StoreError::Query(EngineError::new(broken)))??;
+            acknowledged +=
+                ended.map_err(|broken| StoreError::Query(EngineError::new(broken)))??;
         }
         let mut rows = self
             .read("RETURN $row.n ?? 0")

@@ -133,6 +133,14 @@ async fn login(store: &Store) -> Vec<Finding> {
             "sign in as an editor of the database",
         ),
     });
+    findings.push(match startup::keeps_commits(store).await {
+        Ok(()) => Finding::ok("commits", "the server kept every write of a race for one row"),
+        Err(error) => Finding::failed(
+            "commits",
+            one_line(&error),
+            "start the server on RocksDB (`surreal start rocksdb:DIR`) or TiKV; its data has to be taken over by an export",
+        ),
+    });
     findings.push(match startup::admits_people(store).await {
         Ok(()) => Finding::ok("people", "the store lets people in with store_people_key"),
         Err(error) => Finding::failed(

@@ -2,8 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::source::Source;
+use gotong_store::Commit;
+
+use super::event::{Event, EventKind};
+use super::source::{PAGE, Source};
 use super::verify::{Report, verify};
+use super::{Circumstances, Tip, chain};
 use crate::app::App;
 use crate::entities::relations::Take;
 use crate::entities::{At, Share};
@@ -111,6 +115,82 @@ async fn an_untouched_ledger_holds_and_erased_persons_do_not_break_it() {
         "{:?}",
         report.first_bad
     );
+}
+
+/// Appends events behind `tip`, each with a personal field. Returns where the stream ends then.
+async fn append(app: &App, stream: &str, mut tip: Tip, events: usize) -> Tip {
+    let mut commit = Commit::default();
+    for _ in 0..events {
+        let event = Event::new(
+            EventKind::RelationStarted,
+            json!({"relation": "participant"}),
+        )
+        .private("actor", "sari");
+        let around = Circumstances {
+            event_id: format!("{stream}-{}", tip.seq),
+            stream,
+            at_ms: 1,
+            request_id: "request-of-the-test",
+            correlation_id: "test",
+            actor_role: "user",
+            mechanism: "user_action",
+            decisions: Vec::new(),
+        };
+        let (event, private) = chain(event, &tip, around).unwrap();
+        tip = Tip {
+            seq: event.seq,
+            hash: event.hash.clone(),
+        };
+        commit.events.push(event);
+        commit.private.extend(private);
+    }
+    app.store.commit(&commit).await.unwrap();
+    tip
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chains_of_many_pages_hold_while_the_host_writes_on() {
+    let app = app().await;
+    let lengths = [("a", 3), ("b", 2 * PAGE + 7), ("c", PAGE - 10), ("d", 1)];
+    let mut tips = Vec::new();
+    for (stream, events) in lengths {
+        tips.push(append(&app, stream, Tip::genesis(), events).await);
+    }
+    let all: usize = lengths.iter().map(|(_, events)| events).sum();
+    let report = walked(&app).await;
+    assert!(report.ok, "{:?}", report.first_bad);
+    let counts = (report.events, report.streams, report.commitments);
+    assert_eq!(counts, (all as u64, 4, all as u64));
+
+    let [_, long, ..] = &tips[..] else {
+        panic!("four streams")
+    };
+    let (writing, end) = (app.clone(), long.clone());
+    let writer = tokio::spawn(async move {
+        let mut end = end;
+        for number in 0..60 {
+            end = append(&writing, "b", end, 1).await;
+            append(&writing, &format!("b{number}"), Tip::genesis(), 2).await;
+        }
+    });
+    let mut walks = 0;
+    while !writer.is_finished() || walks == 0 {
+        let report = walked(&app).await;
+        assert!(report.ok, "{:?}", report.first_bad);
+        walks += 1;
+    }
+    writer.await.unwrap();
+    assert_eq!(walked(&app).await.events, all as u64 + 60 * 3);
+
+    // In the third page of the walk, far behind its first.
+    let place = PAGE + PAGE / 2;
+    let change = format!(
+        "LET $row = (SELECT * FROM ONLY event:[$entity, {place}]); DELETE event:[$entity, {place}];
+         CREATE event:[$entity, {place}] CONTENT object::extend($row, {{ at_ms: 2 }});"
+    );
+    tamper(&app, &change, "b").await;
+    let bad = walked(&app).await.first_bad.unwrap();
+    assert_eq!((bad.stream.as_str(), bad.seq), ("b", place as u64));
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ const CROWD: usize = 12;
 const SEEDS: usize = 6;
 /// Keys that are sent to both hosts at once.
 const KEYS: usize = 24;
+/// Two of five races found it out when this was written.
+const RACES: usize = 25;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with its schema, and how a host of it is set up.
@@ -143,12 +145,26 @@ async fn two_hosts_that_meet_lose_nothing_and_do_nothing_twice() {
     );
 }
 
-/// The engines that lose what they acknowledged (docs/adr/0013): no host serves on one.
+/// The engines that lose what they acknowledged (docs/adr/0013): one race may find nothing, a few do.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a SurrealDB server: make test-cluster"]
-async fn a_server_whose_engine_loses_commits_is_refused() {
-    let (_server, setup) = server_of("surrealkv").await;
-    let says = setup.refused();
-    assert!(says.contains("loses writes"), "{says}");
-    assert_eq!(says.lines().count(), 1, "{says}");
+async fn a_server_whose_engine_loses_commits_is_found_out() {
+    let (server, _) = server_of("surrealkv").await;
+    for _ in 0..RACES {
+        let output = gotong(&["doctor", "--json"])
+            .env("GOTONG_STORE_URL", server.url())
+            .env("GOTONG_STORE_PEOPLE_KEY", PEOPLE_KEY)
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let commits = findings.iter().find(|one| one["check"] == "commits");
+        let commits = commits.unwrap_or_else(|| panic!("{report}"));
+        if commits["state"] == "failed" {
+            let says = commits["says"].as_str().unwrap();
+            assert!(says.starts_with("the server loses writes"), "{says}");
+            return;
+        }
+    }
+    panic!("{RACES} races found nothing");
 }

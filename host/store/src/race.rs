@@ -12,8 +12,7 @@ use crate::error::{EngineError, Failure, StoreError};
 use crate::key::Key;
 use crate::store::Store;
 
-/// Writers at once, and how often each of them writes. An engine that loses commits was found out in every try
-/// with a quarter of it.
+/// Writers at once, and how often each of them writes: a second or less. Two of five such races found a surrealkv server out.
 const WRITERS: usize = 16;
 const WRITES_EACH: usize = 8;
 

@@ -568,3 +568,21 @@ async fn a_host_outside_development_documents_and_answers_no_development_routes(
         .await
         .is(404, "not_found");
 }
+
+#[tokio::test]
+async fn the_document_names_the_fields_of_every_body() {
+    let document = host().get("", "/openapi.json").await.ok().json;
+    let operations = document["paths"].as_object().unwrap().values();
+    let bodies = operations.flat_map(|item| item.as_object().unwrap().values());
+    for operation in bodies.filter(|operation| operation.get("requestBody").is_some()) {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let place = schema["$ref"].as_str().map(|place| &place[1..]);
+        let body = place.and_then(|place| document.pointer(place));
+        let fields = body.and_then(|body| body["properties"].as_object());
+        assert!(
+            fields.is_some_and(|fields| !fields.is_empty()),
+            "{}: {schema}",
+            operation["operationId"]
+        );
+    }
+}

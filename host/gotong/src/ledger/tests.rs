@@ -14,7 +14,7 @@ use crate::entities::{At, Share};
 use crate::testing::{app, context};
 use crate::transitions::ballot::Vote;
 use crate::transitions::close::CloseGate;
-use crate::transitions::objection::Object;
+use crate::transitions::objection::Objection;
 use crate::transitions::{Propose, Upon};
 
 fn from<T: serde::de::DeserializeOwned>(body: Value) -> T {
@@ -53,7 +53,7 @@ async fn at_a_vote(app: &App) -> (String, String, i64) {
     let object = Upon {
         entity_id: entity,
         transition_id: transition,
-        input: from::<Object>(json!({"reason": "Wait."})),
+        input: from::<Objection>(json!({"reason": "Wait."})),
     };
     let objected = answer(
         app.command(context("wati", "request-object"), object)

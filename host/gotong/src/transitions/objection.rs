@@ -20,7 +20,7 @@ use crate::words::Reason;
 /// `POST /v1/transitions/{id}/objections`
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Object {
+pub struct Objection {
     pub reason: Reason,
 }
 
@@ -32,7 +32,7 @@ pub struct Challenge {
 }
 
 /// A gate of consent becomes a standard vote.
-impl Command for Upon<Object> {
+impl Command for Upon<Objection> {
     type Output = TransitionView;
 
     fn scope(&self, _: &Actor) -> String {

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ballot::{self, Receipt, Vote};
-use super::objection::{Challenge, Object};
+use super::objection::{Challenge, Objection};
 use super::store::{self, Filter, Status};
 use super::view::{self, EligiblePerson, TransitionView};
 use super::{Propose, Upon};
@@ -63,7 +63,7 @@ async fn propose(
     operation_id = "object_to_transition",
     tag = "transitions",
     params(CommandContext, ("id" = inline(Id), Path, description = "The transition's id")),
-    request_body = Object,
+    request_body = Objection,
     security(("bearer" = [])),
     responses((status = 201, body = TransitionView), (status = 404)),
 )]
@@ -71,7 +71,7 @@ async fn object(
     State(app): State<App>,
     context: CommandContext,
     ValidPath(id): ValidPath<Id>,
-    ValidJson(input): ValidJson<Object>,
+    ValidJson(input): ValidJson<Objection>,
 ) -> Result<Answer, Problem> {
     Ok(app
         .command(context, upon(&app, id.into(), input).await?)

@@ -123,7 +123,10 @@ fn figures(what: &str, figures: &Figures) {
             ms(of.p999_ns)
         );
     };
-    println!("  {what}: {:.0} a second", figures.per_second);
+    println!(
+        "  {what}: {:.0} a second, {} due and never sent",
+        figures.per_second, figures.never_sent
+    );
     line("all", &figures.all);
     for (operation, of) in &figures.by_operation {
         line(operation, of);

@@ -5,7 +5,8 @@
 //!
 //! *As fast as they go*: so many users, each sending its next request when it has the answer to the last. *At a rate*:
 //! requests are due at fixed times, whoever is late; a request's time counts from when it was due, so that a
-//! host that stalls is not spared the requests that would have come meanwhile.
+//! host that stalls is not spared the requests that would have come meanwhile. Those that were due and that nobody got
+//! to send before the end are counted apart.
 
 pub mod pace;
 pub mod record;
@@ -79,15 +80,16 @@ pub async fn drive(gotong: &Path, data: Option<&Path>, plan: Plan) -> Result<Eng
     let matters = Arc::new(Matters::default());
     // Connections, tokens, caches: what a host has warm after its first second.
     let brief = Duration::from_millis(500);
-    write(&host, &matters, plan.users, Pace::none(), brief).await?;
+    write(&host, &matters, plan.users, Pace::none(brief)).await?;
 
     let phase = Duration::from_secs(plan.seconds);
-    let writes = write(&host, &matters, plan.users, Pace::none(), phase).await?;
-    let pace = Pace::per_second(plan.writes_per_second);
-    let writes_at_a_rate = write(&host, &matters, PATIENT_USERS, pace, phase).await?;
-    let reads = read(&host, &matters, plan.users, Pace::none(), phase).await?;
-    let pace = Pace::per_second(plan.reads_per_second);
-    let reads_at_a_rate = read(&host, &matters, PATIENT_USERS, pace, phase).await?;
+    let at_once = || Pace::none(phase);
+    let writes = write(&host, &matters, plan.users, at_once()).await?;
+    let pace = Pace::per_second(plan.writes_per_second, phase);
+    let writes_at_a_rate = write(&host, &matters, PATIENT_USERS, pace).await?;
+    let reads = read(&host, &matters, plan.users, at_once()).await?;
+    let pace = Pace::per_second(plan.reads_per_second, phase);
+    let reads_at_a_rate = read(&host, &matters, PATIENT_USERS, pace).await?;
 
     let host = Arc::into_inner(host).ok_or("somebody still uses the host")?;
     host.stop()?;
@@ -107,26 +109,23 @@ async fn write(
     matters: &Arc<Matters>,
     users: usize,
     pace: Pace,
-    phase: Duration,
 ) -> Result<Figures, BenchError> {
-    let until = Instant::now() + phase;
-    let pace = Arc::new(pace);
-    let users = (0..users).map(|user| {
-        let (host, matters, pace) = (host.clone(), matters.clone(), pace.clone());
-        tokio::spawn(async move {
+    people(users, pace, |user, pace| {
+        let (host, matters) = (host.clone(), matters.clone());
+        async move {
             let mut record = Record::default();
             // People do not all begin in the same instant, and then take every step together.
             tokio::time::sleep(APART * u32::try_from(user).unwrap_or_default()).await;
-            while Instant::now() < until {
-                let mut writer = Writer::new(&host, user, &pace, until);
+            while !pace.is_over() {
+                let mut writer = Writer::new(&host, user, &pace);
                 if let Some(matter) = writer.carry(&mut record).await? {
                     matters.add(matter);
                 }
             }
             Ok(record)
-        })
-    });
-    gather(users.collect(), phase).await
+        }
+    })
+    .await
 }
 
 async fn read(
@@ -134,35 +133,39 @@ async fn read(
     matters: &Arc<Matters>,
     users: usize,
     pace: Pace,
-    phase: Duration,
 ) -> Result<Figures, BenchError> {
-    let until = Instant::now() + phase;
-    let pace = Arc::new(pace);
-    let users = (0..users).map(|user| {
-        let (host, matters, pace) = (host.clone(), matters.clone(), pace.clone());
-        tokio::spawn(async move {
+    people(users, pace, |user, pace| {
+        let (host, matters) = (host.clone(), matters.clone());
+        async move {
             let mut record = Record::default();
             let mut reader = Reader::new(&host, &matters, user);
-            while Instant::now() < until {
-                let due = pace.next().await;
-                if due < until {
-                    reader.ask(due, &mut record).await?;
-                }
+            while let Some(due) = pace.next().await {
+                reader.ask(due, &mut record).await?;
             }
             Ok(record)
-        })
-    });
-    gather(users.collect(), phase).await
+        }
+    })
+    .await
 }
 
-type User = tokio::task::JoinHandle<Result<Record, BenchError>>;
-
-async fn gather(users: Vec<User>, phase: Duration) -> Result<Figures, BenchError> {
+/// So many people at once, until the phase is over; what they met with.
+async fn people<F>(
+    users: usize,
+    pace: Pace,
+    mut each: impl FnMut(usize, Arc<Pace>) -> F,
+) -> Result<Figures, BenchError>
+where
+    F: Future<Output = Result<Record, BenchError>> + Send + 'static,
+{
+    let pace = Arc::new(pace);
+    let users: Vec<_> = (0..users)
+        .map(|user| tokio::spawn(each(user, pace.clone())))
+        .collect();
     let mut all = Record::default();
     for user in users {
         all.add(user.await??);
     }
-    Ok(all.figures(phase))
+    Ok(all.figures(pace.elapsed(), pace.never_sent()))
 }
 
 /// Verifies every chain, in a process of its own.

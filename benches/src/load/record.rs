@@ -19,10 +19,13 @@ pub struct Record {
 /// Of one phase.
 #[derive(Debug, Serialize)]
 pub struct Figures {
+    /// Over the time until the last answer.
     pub per_second: f64,
+    /// Requests that were due before the end and that nobody was free to send. None of the times below is theirs.
+    pub never_sent: u64,
     pub all: Percentiles,
     pub by_operation: BTreeMap<&'static str, Percentiles>,
-    /// By status and code: `429 too_many_requests`.
+    /// By operation, status and code: `vote: 429 rate_limited`.
     pub errors: BTreeMap<String, u64>,
 }
 
@@ -64,10 +67,11 @@ impl Record {
         }
     }
 
-    pub fn figures(self, phase: Duration) -> Figures {
+    pub fn figures(self, elapsed: Duration, never_sent: u64) -> Figures {
         let all: Vec<Duration> = self.took.values().flatten().copied().collect();
         Figures {
-            per_second: all.len() as f64 / phase.as_secs_f64(),
+            per_second: all.len() as f64 / elapsed.as_secs_f64(),
+            never_sent,
             all: Percentiles::of(all),
             by_operation: self
                 .took

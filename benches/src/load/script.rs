@@ -52,17 +52,11 @@ pub struct Writer<'a> {
     host: &'a Host,
     user: usize,
     pace: &'a Pace,
-    until: Instant,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(host: &'a Host, user: usize, pace: &'a Pace, until: Instant) -> Self {
-        Self {
-            host,
-            user,
-            pace,
-            until,
-        }
+    pub fn new(host: &'a Host, user: usize, pace: &'a Pace) -> Self {
+        Self { host, user, pace }
     }
 
     /// `None` when the time ran out before the matter was at its vote.
@@ -121,10 +115,9 @@ impl<'a> Writer<'a> {
         path: String,
         body: Value,
     ) -> Result<Option<Value>, BenchError> {
-        let due = self.pace.next().await;
-        if due >= self.until {
+        let Some(due) = self.pace.next().await else {
             return Ok(None);
-        }
+        };
         let key = format!("load-{:012}", KEYS.fetch_add(1, Ordering::Relaxed));
         let answer = self.host.post(who, &path, &key, &body).await;
         Ok(record

@@ -1,27 +1,31 @@
 //! Three hosts, one SurrealDB server, one Redis, and each of them killed in turn under load: `make test-cluster`.
 //!
-//! What is counted at the end is what was promised: every accepted write is there once, every timer fired once, the
-//! ledger verifies, every decision replays.
+//! What is counted at the end is what was promised, and nothing beside it: every accepted write is there once with its
+//! rows, every timer fired once, no job is left over, the ledger verifies, every decision replays. And that the run was
+//! one: requests were lost with their hosts, answers were given again, Redis was gone and came back.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "cluster/audit.rs"]
+mod audit;
 mod harness;
+#[path = "cluster/writers.rs"]
+mod writers;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use harness::redis::RedisServer;
 use harness::surrealdb::SurrealServer;
-use harness::{HOUR_MS, Host, Setup, token};
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use harness::{HOUR_MS, Host, Setup};
+use serde_json::json;
+use writers::{Promises, Writer, write};
 
 const HOSTS: usize = 3;
 const WRITERS: usize = 6;
-/// How long one write may be tried again before it counts as lost.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the cluster may take to get to where it has to.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 struct Cluster {
     server: SurrealServer,
@@ -55,7 +59,13 @@ impl Cluster {
     }
 
     fn start_host(&mut self, place: usize) {
-        let host = self.setup.start();
+        self.start_host_at(place, None);
+    }
+
+    fn start_host_at(&mut self, place: usize, crash: Option<&str>) {
+        let host = self.setup.start_with(|command| {
+            command.envs(crash.map(|point| ("GOTONG_CRASH_AT", point)));
+        });
         self.bases.lock().unwrap()[place] = Some(host.base.clone());
         self.hosts[place] = Some(host);
     }
@@ -68,107 +78,67 @@ impl Cluster {
         }
     }
 
+    /// A host that ends by itself as soon as its first command is committed, before it can answer.
+    fn start_host_that_dies(&mut self, place: usize) {
+        self.start_host_at(place, Some("after_commit"));
+    }
+
+    /// Waits for a host to end by itself.
+    async fn died(&mut self, place: usize) {
+        let host = self.hosts[place].take().unwrap();
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut host = host;
+            host.ended()
+        });
+        let ended = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+        assert!(!ended.unwrap().success());
+        self.bases.lock().unwrap()[place] = None;
+    }
+
     fn any(&self) -> &Host {
         self.hosts.iter().flatten().next().unwrap()
     }
-}
 
-/// What the writers were promised.
-#[derive(Default)]
-struct Promises {
-    /// Entity -> its seed's author.
-    shared: BTreeMap<String, String>,
-    /// (entity, person) that joined.
-    joined: Vec<(String, String)>,
-    /// Transition -> entity.
-    proposed: BTreeMap<String, String>,
-    retries: u64,
-}
-
-/// People who write through whichever host answers, and try the same request again until one does.
-struct Writer {
-    client: Client,
-    bases: Arc<Mutex<Vec<Option<String>>>>,
-    name: String,
-    turn: usize,
-    keys: u64,
-    retries: u64,
-}
-
-impl Writer {
-    async fn post(&mut self, who: &str, path: &str, body: Value) -> Value {
-        self.keys += 1;
-        let key = format!("{}-{:06}", self.name, self.keys);
-        let until = Instant::now() + PATIENCE;
-        let mut last = String::new();
-        while Instant::now() < until {
-            self.turn += 1;
-            let base = self.bases.lock().unwrap()[self.turn % HOSTS].clone();
-            let Some(base) = base else { continue };
-            let sent = self
-                .client
-                .request(Method::POST, format!("{base}{path}"))
-                .bearer_auth(token(who))
-                .header("Idempotency-Key", &key)
-                .json(&body)
-                .send()
-                .await;
-            match sent {
-                Ok(answer) if answer.status().is_success() => return answer.json().await.unwrap(),
-                Ok(answer) => {
-                    let status = answer.status();
-                    last = format!("{status} {}", answer.text().await.unwrap_or_default());
-                    // Anything else is an answer that is meant.
-                    assert!(
-                        status.is_server_error() || status == 409 || status == 429,
-                        "{path}: {last}"
-                    );
+    /// What every host says of its Redis: waits until all say the same.
+    async fn redis_is_up(&self, is_up: bool) {
+        let wanted = format!("\ngotong_redis_up {}\n", u8::from(is_up));
+        for host in self.hosts.iter().flatten() {
+            let until = Instant::now() + PATIENCE;
+            loop {
+                let told = host.get("ops/admin", "/metrics").await.ok().text;
+                if told.contains(&wanted) {
+                    break;
                 }
-                Err(error) => last = error.to_string(),
+                assert!(Instant::now() < until, "{wanted} is not in {told}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            self.retries += 1;
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("{path} got no answer within {PATIENCE:?}: {last}");
     }
-}
 
-/// Shares seeds, lets people join and opens gates of consent, until told to stop.
-async fn write(
-    mut writer: Writer,
-    promises: Arc<Mutex<Promises>>,
-    stop: Arc<AtomicBool>,
-    done: Arc<AtomicU64>,
-) {
-    let author = format!("{}-author", writer.name);
-    while !stop.load(Ordering::Relaxed) {
-        let seed = json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id/cluster"});
-        let entity = writer.post(&author, "/v1/entities", seed).await;
-        let entity = entity["entity_id"].as_str().unwrap().to_owned();
-        let mut joined = Vec::new();
-        for person in 0..3 {
-            let person = format!("{}-{person}", writer.name);
-            let path = format!("/v1/entities/{entity}/relations");
-            let relation = json!({"relation": "participant"});
-            writer.post(&person, &path, relation).await;
-            joined.push((entity.clone(), person));
+    /// Waits for keys that look like that.
+    async fn redis_holds(&self, pattern: &str) {
+        let until = Instant::now() + PATIENCE;
+        while self.redis.cli(&["--scan", "--pattern", pattern]).is_empty() {
+            assert!(Instant::now() < until, "no key is {pattern}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let step = json!({"entity_id": entity, "to_stage": "bahas"});
-        let gate = writer.post(&author, "/v1/transitions", step).await;
-        let gate = gate["transition_id"].as_str().unwrap().to_owned();
-        let mut promises = promises.lock().unwrap();
-        promises.shared.insert(entity.clone(), author.clone());
-        promises.joined.append(&mut joined);
-        promises.proposed.insert(gate, entity);
-        promises.retries += std::mem::take(&mut writer.retries);
-        done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gates whose timer has done its work, and jobs that a worker has in hand.
+    async fn timers(&self) -> (usize, usize) {
+        let query = "USE NS gotong DB main;
+            SELECT VALUE transition_id FROM transition WHERE status = 'applied';
+            SELECT VALUE job_id FROM job WHERE state = 'pending' AND lease_owner != NONE AND lease_owner != NULL;";
+        let told = self.server.sql(query).await;
+        let count = |place: usize| told[place]["result"].as_array().unwrap().len();
+        (count(1), count(2))
     }
 }
 
 /// Waits until so many more matters are done.
 async fn progress(done: &AtomicU64, more: u64) {
     let goal = done.load(Ordering::Relaxed) + more;
-    let until = Instant::now() + Duration::from_secs(180);
+    let until = Instant::now() + PATIENCE;
     while done.load(Ordering::Relaxed) < goal {
         assert!(Instant::now() < until, "the cluster makes no progress");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -186,17 +156,7 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
     );
     let writers: Vec<_> = (0..WRITERS)
         .map(|number| {
-            let writer = Writer {
-                client: Client::builder()
-                    .timeout(Duration::from_secs(15))
-                    .build()
-                    .unwrap(),
-                bases: cluster.bases.clone(),
-                name: format!("writer{number}"),
-                turn: number,
-                keys: 0,
-                retries: 0,
-            };
+            let writer = Writer::new(number, cluster.bases.clone());
             tokio::spawn(write(writer, promises.clone(), stop.clone(), done.clone()))
         })
         .collect();
@@ -208,15 +168,26 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
         cluster.any().vote(who, &vote, choice).await.ok();
     }
     progress(&done, 6).await;
+    cluster.redis_is_up(true).await;
+    cluster.redis_holds("gotong:{turns}:*").await;
     for place in 0..HOSTS {
         cluster.kill_host(place);
         progress(&done, 6).await;
         cluster.start_host(place);
     }
+    // What these commit, nobody is told: the same request has to be answered by another.
+    for place in 0..HOSTS {
+        cluster.kill_host(place);
+        cluster.start_host_that_dies(place);
+        cluster.died(place).await;
+        cluster.start_host(place);
+    }
     cluster.redis.kill();
     progress(&done, 6).await;
+    cluster.redis_is_up(false).await;
     cluster.redis.restart();
     progress(&done, 6).await;
+    cluster.redis_is_up(true).await;
     for _ in 0..2 {
         cluster.server.kill();
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -238,58 +209,77 @@ async fn whatever_is_killed_nothing_accepted_is_lost_and_nothing_happens_twice()
         writer.await.unwrap();
     }
     let wrote = begun.elapsed();
+    let promises = Arc::into_inner(promises).unwrap().into_inner().unwrap();
+    assert!(promises.retries > 0, "no request was lost");
+    assert!(
+        promises.replayed >= HOSTS as u64,
+        "{} answers were given again, and {HOSTS} hosts died after a commit",
+        promises.replayed
+    );
 
-    // Every host starts again a day later: every gate's window has run out, and hosts are killed while the timers fire.
+    let (leased, fired) = every_timer_fires(&mut cluster, promises.proposed.len()).await;
+    let counts = audit::holds(&cluster, &promises, &vote, leased).await;
+    println!(
+        "{} matters by {WRITERS} writers over {HOSTS} hosts in {:.1} s: {} requests tried again, {} answers given again; \
+         a worker was killed with {leased} timers in hand, one after it had fired {fired}; {counts}",
+        promises.shared.len(),
+        wrote.as_secs_f64(),
+        promises.retries,
+        promises.replayed,
+    );
+}
+
+/// A day later every gate's window has run out. A worker is killed with timers in its hand, another between two timers:
+/// how many the first had, and how many the second had fired.
+async fn every_timer_fires(cluster: &mut Cluster, gates: usize) -> (usize, usize) {
     let later = (25 * HOUR_MS).to_string();
     let setup = std::mem::take(&mut cluster.setup);
     cluster.setup = setup.env("GOTONG_CLOCK_AHEAD_MS", later);
     for place in 0..HOSTS {
         cluster.kill_host(place);
     }
+    let until = Instant::now() + PATIENCE;
+    // Takes timers and gets none of them done.
+    cluster.start_host_at(1, Some("hang_before_commit"));
+    let leased = loop {
+        let (fired, leased) = cluster.timers().await;
+        assert_eq!(fired, 0);
+        if leased > 0 {
+            break leased;
+        }
+        assert!(Instant::now() < until, "no worker took a timer");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    cluster.redis_holds("gotong:{jobs}:*").await;
+    cluster.kill_host(1);
+    // One worker alone, until it is in the middle of them.
+    cluster.start_host(0);
+    let fired = loop {
+        let (fired, _) = cluster.timers().await;
+        if fired > 0 {
+            break fired;
+        }
+        assert!(Instant::now() < until, "no timer fired");
+    };
+    cluster.kill_host(0);
+    cluster.redis.kill();
+    assert!(
+        fired < gates,
+        "{fired} of {gates} timers fired before the kill"
+    );
+    cluster.redis.restart();
     for place in 0..HOSTS {
         cluster.start_host(place);
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    cluster.kill_host(1);
-    cluster.redis.kill();
-    cluster.redis.restart();
-    cluster.start_host(1);
-
-    let promises = Arc::into_inner(promises).unwrap().into_inner().unwrap();
-    let until = Instant::now() + Duration::from_secs(180);
-    let mut open = promises.proposed.clone();
-    while !open.is_empty() {
-        if Instant::now() >= until {
-            let gate = open.keys().next().unwrap();
-            let query = format!(
-                "USE NS gotong DB main; SELECT * FROM job_due LIMIT 3; SELECT * FROM job WHERE state = 'pending' LIMIT 3; SELECT gate, status FROM transition:⟨{gate}⟩;"
-            );
-            panic!(
-                "{} gates never closed, such as {gate}: {}",
-                open.len(),
-                cluster.server.sql(&query).await
-            );
-        }
-        let mut still = BTreeMap::new();
-        for (gate, entity) in open {
-            let path = format!("/v1/transitions/{gate}");
-            let seen = cluster.any().get("auditor/admin", &path).await.ok().json;
-            assert_eq!(seen["entity_id"], entity.as_str());
-            if seen["status"] != "applied" {
-                still.insert(gate, entity);
-            }
-        }
-        open = still;
+    while cluster.timers().await.0 < gates {
+        assert!(
+            Instant::now() < until,
+            "gates never closed: {}",
+            audit::left(cluster).await
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-
-    let counts = audited(&cluster, &promises).await;
-    println!(
-        "{} matters by {WRITERS} writers over {HOSTS} hosts in {:.1} s ({} requests tried again): {counts}",
-        promises.shared.len(),
-        wrote.as_secs_f64(),
-        promises.retries,
-    );
+    (leased, fired)
 }
 
 async fn ballots_are_private(cluster: &Cluster, vote: &str, ballots: &[(&str, &str)]) {
@@ -304,43 +294,4 @@ async fn ballots_are_private(cluster: &Cluster, vote: &str, ballots: &[(&str, &s
         let none = host.get("joko", &path).await.ok();
         assert_eq!(none.json["items"], json!([]), "{}", none.text);
     }
-}
-
-/// Counts what is there against what was promised.
-async fn audited(cluster: &Cluster, promises: &Promises) -> Value {
-    let host = cluster.any();
-    let mut kinds: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let mut after = String::new();
-    loop {
-        let path = format!("/v1/audit/events?limit=500{after}");
-        let page = host.get("auditor/admin", &path).await.ok().json;
-        let rows = page.as_array().unwrap();
-        let Some(last) = rows.last() else { break };
-        after = format!(
-            "&after_stream={}&after_seq={}",
-            last["stream"].as_str().unwrap(),
-            last["seq"]
-        );
-        for row in rows {
-            let body: Value = serde_json::from_str(row["body"].as_str().unwrap()).unwrap();
-            let stream = row["stream"].as_str().unwrap().to_owned();
-            let kind = body["kind"].as_str().unwrap().to_owned();
-            *kinds.entry((stream, kind)).or_default() += 1;
-        }
-    }
-    let count = |entity: &str, kind: &str| {
-        let key = (entity.to_owned(), kind.to_owned());
-        kinds.get(&key).copied().unwrap_or_default()
-    };
-    for entity in promises.shared.keys() {
-        assert_eq!(count(entity, "entity_shared"), 1, "{entity}: {kinds:?}");
-        assert_eq!(count(entity, "relation_started"), 3, "{entity}");
-        assert_eq!(count(entity, "transition_proposed"), 1, "{entity}");
-        assert_eq!(count(entity, "transition_applied"), 1, "{entity}");
-    }
-    let (replay, ledger) = host.holds();
-    json!({
-        "entities": promises.shared.len(), "joined": promises.joined.len(), "gates_closed_once": promises.proposed.len(),
-        "events": ledger["events"], "decisions_replayed": replay["match"], "ledger": ledger["ok"],
-    })
 }

@@ -11,12 +11,17 @@ use tokio::task::JoinSet;
 use crate::error::{EngineError, Failure, StoreError};
 use crate::key::Key;
 use crate::store::Store;
+use crate::wrote::wrote;
 
 /// Writers at once, and how often each of them writes: a second or less. Two of five such races found a surrealkv server out.
 const WRITERS: usize = 16;
 const WRITES_EACH: usize = 8;
 
-const COUNT: &str = "BEGIN; LET $n = $row.n ?? 0; UPSERT $row SET n = $n + 1 RETURN NONE; COMMIT;";
+const COUNT: &str = concat!(
+    "BEGIN; LET $n = $row.n ?? 0; ",
+    wrote!("UPSERT $row SET n = $n + 1"),
+    " COMMIT;"
+);
 
 /// What came of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! `gotong doctor`: whether a host could serve with these settings, here and now. It changes no row and no schema.
+//! `gotong doctor`: whether a host could serve with these settings, here and now. It changes no schema and no
+//! row of anybody's: on a server it writes, and takes away again, the one row of a race (`gotong_store::Store::race`).
 //!
 //! It asks with the pieces that a start is made of, so that the two cannot come apart. Each line is ok, a warning or a failure, and what is not ok says how to put it right.
 

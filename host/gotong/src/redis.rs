@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, ErrorKind, ServerErrorKind};
 
-use crate::command::answer::error_for_log;
 use crate::config::Config;
+use crate::telemetry::error_for_log;
 
 /// While Redis is away, it is looked for once in this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -85,8 +85,7 @@ impl Redis {
         }))))
     }
 
-    /// The shared connection, for what `ask` does not fit. It reconnects by itself; errors are the caller's to note.
-    pub fn connection(&self) -> ConnectionManager {
+    fn connection(&self) -> ConnectionManager {
         self.state().manager.clone()
     }
 

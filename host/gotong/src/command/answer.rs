@@ -3,7 +3,6 @@
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gotong_engine::Family;
-use gotong_policy_tool::one_line;
 use gotong_store::{CommitError, StoreError, StoredResponse};
 use serde::Serialize;
 
@@ -11,6 +10,7 @@ use super::refusal::{Fault, Refusal};
 use crate::http::context::CommandContext;
 use crate::http::problem::{Asked, PROBLEM_JSON, Problem, RulingNote};
 use crate::problems::Code;
+use crate::telemetry::error_for_log;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -117,26 +117,6 @@ impl Answer {
     }
 }
 
-/// An error and everything behind it for the log, where nothing personal goes: whatever stands in quotation marks could be a value.
-pub fn error_for_log(error: &dyn std::error::Error) -> String {
-    let mut redacted = String::new();
-    let mut inside: Option<char> = None;
-    for c in one_line(error).chars() {
-        match inside {
-            Some(quote) if c == quote => {
-                inside = None;
-                redacted.extend(['\u{2026}', quote]);
-            }
-            Some(_) => {}
-            None => {
-                redacted.push(c);
-                inside = matches!(c, '\'' | '"').then_some(c);
-            }
-        }
-    }
-    redacted
-}
-
 /// The status of what a family rules out: who may is a matter of permission (403); whether the matter is ready is one
 /// of state (422).
 pub fn status_of(family: Family) -> StatusCode {
@@ -238,23 +218,5 @@ impl From<CommandError> for Problem {
 impl IntoResponse for CommandError {
     fn into_response(self) -> Response {
         Problem::from(self).into_response()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_shows_no_values() {
-        let error = std::io::Error::other(
-            "index `u` already contains ['e1', \"sari\"], with record `relation`",
-        );
-        assert_eq!(
-            error_for_log(&error),
-            "index `u` already contains ['\u{2026}', \"\u{2026}\"], with record `relation`"
-        );
-        let cut = std::io::Error::other("an apostrophe's end is Sari");
-        assert_eq!(error_for_log(&cut), "an apostrophe'");
     }
 }

@@ -10,8 +10,8 @@ use super::problem::{Asked, Problem};
 use super::valid::ValidJson;
 use crate::app::App;
 use crate::clock::Millis;
-use crate::command::answer::error_for_log;
 use crate::problems::Code;
+use crate::telemetry::error_for_log;
 
 /// Ten years: further than any window, and far from the end of the timestamps.
 const FURTHEST_MS: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;

@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use super::problem::Problem;
 use crate::app::App;
-use crate::command::answer::error_for_log;
 use crate::problems::Code;
+use crate::telemetry::error_for_log;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()

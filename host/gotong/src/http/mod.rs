@@ -26,9 +26,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::command::answer::{error_for_log, problem_of};
+use crate::command::answer::problem_of;
 use crate::command::refusal::Refusal;
 use crate::problems::Code;
+use crate::telemetry::error_for_log;
 use crate::{entities, evidence, jobs, ledger, metrics, rulings, transitions};
 use problem::{Asked, Problem};
 

@@ -101,7 +101,7 @@ impl Dispatcher {
 /// Nothing is lost: the sweep puts right what Redis missed. Its outages are logged where they are noticed.
 fn note(error: &RedisError) {
     if !matches!(error, RedisError::Away) {
-        let error = crate::command::answer::error_for_log(error);
+        let error = crate::telemetry::error_for_log(error);
         tracing::debug!(error, "the queue in redis could not be asked");
     }
 }

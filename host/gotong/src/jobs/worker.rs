@@ -10,8 +10,8 @@ use tracing::Instrument;
 
 use super::kind::{Claimed, JobError, Kind};
 use crate::app::App;
-use crate::command::answer::error_for_log;
 use crate::metrics::words::JobEnd;
+use crate::telemetry::error_for_log;
 
 /// How long the loop sleeps at most: what another host set is noticed by then.
 const POLL: Duration = Duration::from_secs(1);

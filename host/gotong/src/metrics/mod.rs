@@ -16,9 +16,10 @@ use metrics_exporter_prometheus::{
 };
 
 use crate::app::App;
-use crate::command::answer::{CommandError, error_for_log};
+use crate::command::answer::CommandError;
 use crate::http::rate::{RouteClass, Who};
 use crate::jobs::Kinds;
+use crate::telemetry::error_for_log;
 use words::{CommandEnd, JobEnd, OTHER, Room};
 
 const REQUESTS: &str = "gotong_http_requests_total";

@@ -15,10 +15,10 @@ use axum::response::Response;
 use super::address;
 use super::auth::Caller;
 use super::problem::Problem;
-use crate::command::answer::error_for_log;
 use crate::config::{Rate, Rates};
 use crate::problems::Code;
 use crate::redis::{Redis, RedisError};
+use crate::telemetry::error_for_log;
 use local::LocalRates;
 use shared::SharedRates;
 

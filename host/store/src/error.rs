@@ -59,6 +59,10 @@ pub enum StoreError {
     /// The engine refused or failed a query.
     #[error("the store could not run a query")]
     Query(#[source] EngineError),
+    /// An embedded store that can no longer be written: what was written last may or may not be there. Only opening
+    /// it again helps.
+    #[error("the store can no longer be written")]
+    Broken,
     /// Two transactions met; a read or a queue operation may simply be asked again.
     #[error("the store was busy with a conflicting change")]
     Busy(#[source] EngineError),
@@ -111,12 +115,16 @@ impl StoreError {
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
-            StoreError::Unreachable(_) | StoreError::MayNotWrite | StoreError::SignIn(_)
+            StoreError::Unreachable(_)
+                | StoreError::MayNotWrite
+                | StoreError::SignIn(_)
+                | StoreError::Broken
         )
     }
 }
 
-/// Why a commit was not applied. Nothing of it was written, whatever the variant.
+/// Why a commit was not applied. Nothing of it was written, unless nobody can say: a server did not answer, or the
+/// store is [`StoreError::Broken`].
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// A stream moved on after its facts were read: load them again and decide again.
@@ -202,6 +210,10 @@ pub(crate) enum Failure {
     NotLetIn(EngineError),
     /// No answer, or no connection.
     Away(EngineError),
+    /// What the engine keeps its data in failed.
+    Storage(EngineError),
+    /// See [`StoreError::Broken`].
+    Broken,
     Other(EngineError),
 }
 
@@ -264,7 +276,11 @@ impl Failure {
                 index: index.to_owned(),
             });
         }
-        Some(Failure::Other(EngineError::new(reason.clone())))
+        let error = EngineError::new(reason.clone());
+        Some(match is_storage(reason) {
+            true => Failure::Storage(error),
+            false => Failure::Other(error),
+        })
     }
 }
 
@@ -284,15 +300,25 @@ const NOT_LET_IN: [&str; 5] = [
     "Specify a database to use",
 ];
 
-/// A reset connection and a closed channel come as words in an internal error.
+/// A reset connection and a closed channel come as words in an internal error. Of an embedded engine that panicked there is
+/// no connection either.
 fn is_lost_connection(error: &surrealdb::Error) -> bool {
     match error {
-        surrealdb::Error::Ws(_) => true,
+        surrealdb::Error::Ws(_) | surrealdb::Error::ConnectionUninitialised => true,
         surrealdb::Error::InternalError(words) => {
             words.starts_with("I/O error") || words.starts_with("Channel receive error")
         }
         _ => false,
     }
+}
+
+/// At its beginning: further on it could be somebody's text.
+fn is_storage(message: &str) -> bool {
+    let message = message
+        .strip_prefix("Query not executed: ")
+        .unwrap_or(message);
+    message.starts_with("There was a problem with a transaction: ")
+        || message.starts_with("There was a problem with the datastore: ")
 }
 
 fn is_noise(message: &str) -> bool {
@@ -311,7 +337,8 @@ impl From<Failure> for StoreError {
             Failure::MayNotWrite => StoreError::MayNotWrite,
             Failure::NotLetIn(error) => StoreError::SignIn(error),
             Failure::Away(error) => StoreError::Unreachable(error),
-            Failure::Other(error) => StoreError::Query(error),
+            Failure::Other(error) | Failure::Storage(error) => StoreError::Query(error),
+            Failure::Broken => StoreError::Broken,
             Failure::Stale { stream } => {
                 StoreError::Query(EngineError::new(format!("{STALE}{stream}")))
             }
@@ -348,6 +375,8 @@ impl From<Failure> for CommitError {
             failure @ (Failure::MayNotWrite
             | Failure::NotLetIn(_)
             | Failure::Away(_)
+            | Failure::Storage(_)
+            | Failure::Broken
             | Failure::Other(_)) => CommitError::Store(failure.into()),
         }
     }
@@ -375,6 +404,16 @@ mod tests {
             Some(Failure::Stale { stream }) if stream == "entity:a b"
         ));
         assert!(failure(&[]).is_none());
+    }
+
+    #[test]
+    fn a_disk_that_refuses_is_told_from_a_text_that_says_so() {
+        let full = "There was a problem with a transaction: IO error: No space left on device";
+        for told in [full, &format!("Query not executed: {full}")] {
+            assert!(matches!(failure(&[told]), Some(Failure::Storage(_))));
+        }
+        let text = format!("Expected `int` but found '{full}'");
+        assert!(matches!(failure(&[&text]), Some(Failure::Other(_))));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 #![warn(missing_docs)]
 
+mod breakage;
 mod commit;
 mod decisions;
 mod error;

@@ -286,7 +286,7 @@ impl Store {
         migrations: &Migrations,
         last: u32,
     ) -> Result<MigrationReport, MigrationError> {
-        self.write(TABLE, Variables::new())
+        self.write_at_leisure(TABLE, Variables::new())
             .await
             .map_err(StoreError::from)?;
         let mut report = MigrationReport {
@@ -356,7 +356,7 @@ impl Store {
         );
         let mut tries = 0;
         loop {
-            let failure = match self.write(&query, variables.clone()).await {
+            let failure = match self.write_at_leisure(&query, variables.clone()).await {
                 Ok(_) => return Ok(true),
                 Err(failure) => failure,
             };

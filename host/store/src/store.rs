@@ -10,8 +10,9 @@ use surrealdb::Surreal;
 use surrealdb::engine::any::{self, Any};
 use surrealdb::opt::auth::Database;
 use surrealdb::types::Variables;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
+use crate::breakage::Breakage;
 use crate::error::{EngineError, Failure, StoreError};
 use crate::people::{self, People, Place};
 use crate::read::Read;
@@ -39,6 +40,7 @@ struct Inner {
     // conflicts and apply the writes in separate steps, and acknowledged commits were lost between them
     // (tests/concurrency.rs). The data belongs to this process alone, so one writer at a time is enough.
     one_writer: Option<Mutex<()>>,
+    breakage: Breakage,
     people: Option<People>,
     failed: FailureCounts,
 }
@@ -120,6 +122,7 @@ impl Store {
             inner: Arc::new(Inner {
                 session: Session::new(db, !target.is_embedded()),
                 one_writer,
+                breakage: Breakage::none(),
                 people,
                 failed: FailureCounts::default(),
             }),
@@ -142,6 +145,16 @@ impl Store {
     /// Whether the database runs inside this process.
     pub fn is_embedded(&self) -> bool {
         !self.inner.session.is_remote()
+    }
+
+    /// Whether it can no longer be written. Only an embedded store comes to that, and only opening it again helps.
+    pub fn is_broken(&self) -> bool {
+        self.inner.breakage.is_there()
+    }
+
+    /// Waits until it can no longer be written: why.
+    pub async fn broken(&self) -> Arc<EngineError> {
+        self.inner.breakage.wait().await
     }
 
     /// Begins a read: SurrealQL with `$name` parameters, awaited for its rows.
@@ -176,8 +189,11 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::may_write`].
+    /// [`StoreError::Broken`] when it can no longer be written; otherwise as [`Store::may_write`].
     pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.is_broken() {
+            return Err(StoreError::Broken);
+        }
         if self.is_embedded() {
             return self.head("health").await.map(drop);
         }
@@ -229,23 +245,53 @@ impl Store {
     }
 
     /// Runs a query that writes, in a task of its own: a caller that goes away (a time-out, a closed
-    /// connection) neither stops the transaction nor gives the writer's turn away before it ended.
+    /// connection) neither stops the transaction nor gives the writer's turn away before it ended. An embedded
+    /// store that does not end it is broken.
     pub(crate) async fn write(
         &self,
         query: &str,
         variables: Variables,
     ) -> Result<IndexedResults, Failure> {
+        self.write_with(query, variables, false).await
+    }
+
+    /// The same for what may take as long as it takes: a change of the schema, before anybody is served.
+    pub(crate) async fn write_at_leisure(
+        &self,
+        query: &str,
+        variables: Variables,
+    ) -> Result<IndexedResults, Failure> {
+        self.write_with(query, variables, true).await
+    }
+
+    async fn write_with(
+        &self,
+        query: &str,
+        variables: Variables,
+        at_leisure: bool,
+    ) -> Result<IndexedResults, Failure> {
         let (store, query) = (self.clone(), query.to_owned());
         let writing = tokio::spawn(async move {
-            let _turn: Option<MutexGuard<'_, ()>> = match &store.inner.one_writer {
-                Some(turn) => Some(turn.lock().await),
-                None => None,
+            let Some(one_writer) = &store.inner.one_writer else {
+                return store.run(&query, variables).await;
             };
-            store.run(&query, variables).await
+            let _turn = one_writer.lock().await;
+            let breakage = &store.inner.breakage;
+            if breakage.is_there() {
+                return Err(Failure::Broken);
+            }
+            let write = store.run(&query, variables);
+            if at_leisure {
+                write.await
+            } else {
+                breakage.watch(write).await
+            }
         });
-        writing
-            .await
-            .unwrap_or_else(|broken| Err(Failure::Other(EngineError::new(broken))))
+        let ended = writing.await;
+        ended.unwrap_or_else(|panicked| match self.is_embedded() {
+            true => Err(self.inner.breakage.note(EngineError::new(panicked))),
+            false => Err(Failure::Other(EngineError::new(panicked))),
+        })
     }
 }
 

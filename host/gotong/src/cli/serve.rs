@@ -20,6 +20,7 @@ use crate::config::{Config, Limits, Secret};
 use crate::jobs::Role;
 use crate::metrics::{self, Metrics};
 use crate::startup::{self, StartError};
+use crate::telemetry::error_for_log;
 use crate::{http, jobs};
 
 /// How often the metrics are tidied up.
@@ -66,10 +67,19 @@ impl Serve {
             ready["metrics"] = address.to_string().into();
         }
         say!("{ready}");
-        signalled().await;
-        tracing::info!("stopping: open requests are finished first");
+        let code = tokio::select! {
+            () = signalled() => {
+                tracing::info!("stopping: open requests are finished first");
+                ExitCode::SUCCESS
+            }
+            why = server.app.store.broken() => {
+                let error = error_for_log(&why);
+                tracing::error!(error, "the store can no longer be written: this host ends, and has to be started again");
+                ExitCode::FAILURE
+            }
+        };
         server.stop().await?;
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
 }
 

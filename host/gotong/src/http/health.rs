@@ -1,4 +1,4 @@
-//! `/health/live`: the process answers. `/health/ready`: the store answers too, and lets this host write.
+//! `/health/live`: the process answers. `/health/ready`: the store answers too, lets this host write, and can be written.
 
 use axum::Json;
 use axum::extract::State;
@@ -52,6 +52,9 @@ async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
         tracing::error!(error = error_for_log(&error), "the store does not answer");
         let detail = match error {
             StoreError::MayNotWrite => "the store does not let this host write",
+            StoreError::Broken => {
+                "the store can no longer be written: the host has to be started again"
+            }
             _ => "the store does not answer",
         };
         Problem::new(Code::NotReady, detail).retry_after(1)

@@ -75,6 +75,12 @@ codes! {
     InvalidCursor "invalid_cursor" 400 Some
         "The cursor is not the `next` of a page of this list, with these filters, for this caller.",
         "Begin at the first page, without `after`.";
+    BodyUnexpected "body_unexpected" 400 Every
+        "The request has a body, and reads have none.",
+        "Send it without.";
+    BodyIncomplete "body_incomplete" 400 Every
+        "The body was cut off, or is not as the head says.",
+        "Send the request again with the same `Idempotency-Key`.";
     TokenRequired "token_required" 401 Writes
         "The request needs a token, and there is none.",
         "Send `Authorization: Bearer TOKEN`.";
@@ -148,7 +154,7 @@ codes! {
         "Other hosts share this store, so its clock cannot be moved from here.",
         "Move the clock of a host with an embedded store.";
     BodyTooLarge "body_too_large" 413 Every
-        "The body is larger than the host takes, or was cut off.",
+        "The body is larger than the host takes.",
         "Send less.";
     JsonRequired "json_required" 415 Writes
         "The body is not sent as `application/json`.",
@@ -193,7 +199,7 @@ codes! {
         "The policy engine could not run, so there is no ruling.",
         "Send it again after `Retry-After`.";
     NotReady "not_ready" 503 Every
-        "The store does not answer, or does not let this host in or write. A write may still have taken effect.",
+        "The store does not answer, does not let this host in or write, or can no longer be written. A write may still have taken effect.",
         "Send the request again after `Retry-After`, a write with the same `Idempotency-Key`: its effect happens once.";
 }
 

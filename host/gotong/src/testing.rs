@@ -79,5 +79,6 @@ pub fn context(who: &str, key: &str) -> CommandContext {
         trigger: Trigger::UserAction,
         success: StatusCode::CREATED,
         lease: None,
+        place: None,
     }
 }

@@ -263,3 +263,134 @@ async fn a_client_that_takes_nothing_of_its_answers_is_left() {
         .unwrap();
     assert!(until_the_end(&mut next).0.starts_with("HTTP/1.1 200"));
 }
+
+#[tokio::test]
+async fn commands_that_nobody_waits_for_any_more_still_take_their_places() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__REQUESTS", "3")
+        .env("GOTONG_LIMITS__REQUEST_TIMEOUT_MS", "500")
+        .env("GOTONG_CRASH_AT", "hang_before_commit")
+        .start();
+    let body = json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id/jabar"}).to_string();
+    let share = async |who: &str| {
+        let request = host.request(who, Method::POST, "/v1/entities");
+        request.key(&new_key()).raw(body.clone()).send().await
+    };
+    for who in ["sari", "budi", "wati"] {
+        share(who).await.is(503, "request_timeout");
+    }
+    for who in ["agus", "dewi"] {
+        share(who).await.is(503, "overloaded");
+    }
+    host.get("", "/health/live").await.ok();
+}
+
+fn write_head(who: &str, length: &str) -> String {
+    let token = match who {
+        "" => String::new(),
+        who => format!("Authorization: Bearer {}\r\n", token(who)),
+    };
+    format!(
+        "POST /v1/entities HTTP/1.1\r\nHost: gotong\r\n{token}Idempotency-Key: {}\r\n\
+         Content-Type: application/json\r\nConnection: close\r\n{length}\r\n\r\n",
+        new_key()
+    )
+}
+
+#[tokio::test]
+async fn no_body_is_waited_for_that_nobody_needs() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__BODY_TIMEOUT_MS", "1000")
+        .start();
+    let get = |length: &str| format!("{LIVE}Connection: close\r\n{length}\r\n\r\n");
+    for (head, status, code) in [
+        (
+            write_head("", "Content-Length: 1048576"),
+            401,
+            "token_required",
+        ),
+        (
+            write_head("", "Transfer-Encoding: chunked"),
+            401,
+            "token_required",
+        ),
+        (
+            write_head("sari", "Content-Length: 1048577"),
+            413,
+            "body_too_large",
+        ),
+        (get("Content-Length: 5"), 400, "body_unexpected"),
+        (get("Transfer-Encoding: chunked"), 400, "body_unexpected"),
+    ] {
+        let mut stream = connect(&host);
+        stream.write_all(head.as_bytes()).unwrap();
+        let (answer, took) = until_the_end(&mut stream);
+        problem(&answer, status, code);
+        assert!(took < Duration::from_secs(3), "{took:?}: {head}");
+    }
+    let mut stream = connect(&host);
+    stream
+        .write_all(get("Content-Length: 0").as_bytes())
+        .unwrap();
+    assert!(until_the_end(&mut stream).0.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_or_no_body_is_not_told_to_be_too_large() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__BODY_BYTES", "1000")
+        .start();
+    let answer = |text: String| {
+        let mut stream = connect(&host);
+        stream.write_all(text.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        until_the_end(&mut stream).0
+    };
+    let chunked = write_head("sari", "Transfer-Encoding: chunked");
+    problem(&answer(chunked.clone() + "ZZ\r\n"), 400, "body_incomplete");
+    let cut_off = write_head("sari", "Content-Length: 100") + "{\"track\":";
+    let cut_off = answer(cut_off);
+    assert!(
+        cut_off.is_empty() || cut_off.contains("body_incomplete"),
+        "{cut_off}"
+    );
+    let large = format!("{chunked}3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1_001));
+    problem(&answer(large), 413, "body_too_large");
+}
+
+#[tokio::test]
+async fn bodies_take_no_more_memory_together_than_they_may() {
+    let host = Setup::default()
+        .env("GOTONG_LIMITS__BODIES_BYTES", "2097152")
+        .start();
+    let body = json!({"track": "tuntaskan", "title": "A seed", "scope_id": "id/jabar"}).to_string();
+    let share = async || {
+        let request = host.request("sari", Method::POST, "/v1/entities");
+        request.key(&new_key()).raw(body.clone()).send().await
+    };
+    // One says how long it will be, the other does not: it may become as long as any.
+    let held = ["Content-Length: 1048576", "Transfer-Encoding: chunked"].map(|length| {
+        let mut stream = connect(&host);
+        stream
+            .write_all(write_head("budi", length).as_bytes())
+            .unwrap();
+        stream
+    });
+    let until = Instant::now() + Duration::from_secs(4);
+    let told = loop {
+        let answer = share().await;
+        if answer.status == 503 || Instant::now() > until {
+            break answer;
+        }
+    };
+    assert_eq!(told.headers["retry-after"], "1");
+    told.is(503, "overloaded");
+    host.get("sari", "/v1/audit/counts")
+        .await
+        .is(403, "role_not_held");
+    drop(held);
+    let until = Instant::now() + Duration::from_secs(4);
+    while share().await.status == 503 {
+        assert!(Instant::now() < until, "there is no room again");
+    }
+}

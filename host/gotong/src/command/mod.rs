@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use gotong_engine::types::Trigger;
 use gotong_store::StoredResponse;
 use serde::Serialize;
+use tokio::time::timeout_at;
 
 use crate::app::App;
 use crate::http::auth::Actor;
@@ -72,6 +73,8 @@ impl App {
         let run = async move {
             let ended = app.once(&context, &command).await;
             app.metrics.command(&ended, |answer| answer.replayed);
+            // Not before: whether somebody waits for it or not, this is what the host is at.
+            drop(context.place);
             ended
         };
         tokio::spawn(run.in_current_span())
@@ -85,19 +88,21 @@ impl App {
         command: &impl Command,
     ) -> Result<Answer, CommandError> {
         let scope = command.scope(&context.actor);
+        // For the same request here and on other hosts together, however often it is waited for.
         let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
+        let end = Instant::now() + wait;
         let request = format!("{scope}\n{}", context.request_id);
-        let Ok(_running) = tokio::time::timeout(wait, self.requests.lock(&request)).await else {
+        let Ok(_running) = timeout_at(end.into(), self.requests.lock(&request)).await else {
             return Err(CommandError::StillRunning);
         };
-        let Some(mut turn) = self.turn(context, &request).await else {
+        let Some(mut turn) = self.turn(context, &request, end).await else {
             return Err(CommandError::StillRunning);
         };
         let _queued = self.streams.lock(&scope).await;
         for attempt in 0..self.config.limits.commit_tries {
             match self.attempt(&scope, context, command, &turn).await {
                 // Another host works it out by now: its answer is waited for.
-                Err(CommandError::TurnLost) => match self.turn(context, &request).await {
+                Err(CommandError::TurnLost) => match self.turn(context, &request, end).await {
                     Some(next) => turn = next,
                     None => return Err(CommandError::StillRunning),
                 },
@@ -119,12 +124,11 @@ impl App {
     }
 
     /// Waits for the turn of a request among all hosts. The work of a job has its lease, and needs none.
-    async fn turn(&self, context: &CommandContext, request: &str) -> Option<Turn> {
+    async fn turn(&self, context: &CommandContext, request: &str, end: Instant) -> Option<Turn> {
         if context.lease.is_some() {
             return Some(Turn::Free);
         }
-        let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
-        self.turns.take(request, Instant::now() + wait).await
+        self.turns.take(request, end).await
     }
 
     async fn attempt(

@@ -18,7 +18,10 @@ const MOST_REQUESTS: u32 = 1_000_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
+    /// Largest body.
     pub body_bytes: usize,
+    /// Bodies that arrive or are worked on, all together.
+    pub bodies_bytes: usize,
     /// How long a body may take to arrive.
     pub body_timeout_ms: u64,
     /// Largest head of a request: its address and its headers.
@@ -31,7 +34,7 @@ pub struct Limits {
     pub write_timeout_ms: u64,
     /// Connections at once.
     pub connections: usize,
-    /// Requests at once whose body has arrived.
+    /// Requests at once whose body has arrived, and commands that nobody waits for any more.
     pub requests: usize,
     pub request_timeout_ms: u64,
     /// How long a repeated request waits for the first one to end.
@@ -110,6 +113,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 1024 * 1024,
+            bodies_bytes: 64 * 1024 * 1024,
             body_timeout_ms: 5_000,
             head_bytes: 16 * 1024,
             headers: 64,
@@ -154,6 +158,8 @@ pub enum LimitsError {
     Nothing(&'static str),
     #[error("limits.head_bytes is {0}: it is at least {SMALLEST_HEAD_BYTES}")]
     HeadBytes(usize),
+    #[error("limits.bodies_bytes is {bodies}, and one body may have {body}: one has to fit")]
+    Bodies { bodies: usize, body: usize },
     #[error("limits.headers is {0}: 1 to {MOST_HEADERS} are possible")]
     Headers(usize),
     #[error("limits.rate: requests and burst are at most {MOST_REQUESTS}")]
@@ -175,6 +181,12 @@ impl Limits {
         ];
         if let Some((name, _)) = nothing.iter().find(|(_, is_zero)| *is_zero) {
             return Err(LimitsError::Nothing(name));
+        }
+        if self.bodies_bytes < self.body_bytes {
+            return Err(LimitsError::Bodies {
+                bodies: self.bodies_bytes,
+                body: self.body_bytes,
+            });
         }
         if self.head_bytes < SMALLEST_HEAD_BYTES {
             return Err(LimitsError::HeadBytes(self.head_bytes));

@@ -5,20 +5,23 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use gotong_engine::types::Trigger;
 use gotong_store::Lease;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::auth::{Actor, Caller};
-use super::limits::head_fits;
+use super::dev;
+use super::limits::{Place, head_fits};
 use super::problem::{Asked, Problem};
 use super::rate::{RouteClass, Who, tell, too_many};
 use crate::app::App;
@@ -31,6 +34,9 @@ use crate::telemetry::traces;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// So many times the largest body may go by of one that is refused.
+const GOES_BY: usize = 4;
 
 /// Requests of the host's own timers begin so; nobody else's may.
 pub const TIMER_PREFIX: &str = "timer:";
@@ -54,6 +60,8 @@ pub struct CommandContext {
     pub success: StatusCode,
     /// Of the job this is the work of: its commit finishes the job.
     pub lease: Option<Lease>,
+    /// What the request takes of the host, until the command has ended. A job's work takes its worker's slot.
+    pub place: Option<Place>,
 }
 
 /// A read: who asks, and when.
@@ -90,6 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let context = request_context(parts)?;
+        let place = parts.extensions.get::<Place>().cloned();
         let Caller::Known(actor) = context.caller else {
             return Err(Problem::new(
                 Code::TokenRequired,
@@ -115,6 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
             trigger: Trigger::UserAction,
             success,
             lease: None,
+            place,
         })
     }
 }
@@ -192,18 +202,15 @@ async fn serve(
         let limit = Duration::from_millis(app.config.limits.request_timeout_ms);
         let within = async {
             let preparing = tracing::debug_span!("prepare", correlation_id = ids.correlation_id);
-            let request = prepare(app, ids, caller, request)
+            let (mut request, room) = prepare(app, ids, caller, request)
                 .instrument(preparing)
                 .await?;
             // Who is asked whether the host lives must not be told that it is busy.
-            let _place = match class {
-                RouteClass::Public => None,
-                _ => Some(
-                    app.gate
-                        .enter()
-                        .inspect_err(|_| app.metrics.overloaded(Room::Request))?,
-                ),
-            };
+            if class != RouteClass::Public {
+                let place = app.gate.enter(room);
+                let place = place.inspect_err(|_| app.metrics.overloaded(Room::Request))?;
+                request.extensions_mut().insert(place);
+            }
             Ok(next.run(request).await)
         };
         tokio::time::timeout(limit, within)
@@ -241,33 +248,101 @@ fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     app.tokens.caller(authorization)
 }
 
-/// The whole body, if it is small enough and comes in time.
-async fn whole(limits: &Limits, body: Body) -> Result<Bytes, Problem> {
-    let limit = Duration::from_millis(limits.body_timeout_ms);
-    match tokio::time::timeout(limit, to_bytes(body, limits.body_bytes)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(Problem::new(
-            Code::BodyTooLarge,
-            format!(
-                "the body is larger than {} bytes, or was cut off",
-                limits.body_bytes
-            ),
-        )),
-        Err(_) => Err(Problem::new(
-            Code::BodyTimeout,
-            "the body took too long to arrive; send the request again with the same Idempotency-Key",
-        )),
-    }
+/// Room for a body as large as its head says, or as one may be.
+fn room_for(app: &App, body: &Body) -> Result<OwnedSemaphorePermit, Problem> {
+    let limits = &app.config.limits;
+    let bytes = match body.size_hint().upper().map(usize::try_from) {
+        None => limits.body_bytes,
+        Some(Ok(bytes)) if bytes <= limits.body_bytes => bytes,
+        Some(_) => return Err(too_large(limits)),
+    };
+    let room = app.gate.take_in(bytes);
+    room.inspect_err(|_| app.metrics.overloaded(Room::Body))
 }
 
+/// Lets a body go by that nobody needs, piece by piece: a client that still sends it would otherwise find its connection
+/// broken in the place of the answer.
+fn pass_over(limits: &Limits, body: Body) {
+    let most = limits.body_bytes.saturating_mul(GOES_BY);
+    let limit = Duration::from_millis(limits.body_timeout_ms);
+    let mut pieces = body.into_data_stream();
+    let going_by = async move {
+        let mut bytes = 0;
+        while let Some(Ok(piece)) = pieces.next().await {
+            bytes += piece.len();
+            if bytes > most {
+                break;
+            }
+        }
+    };
+    tokio::spawn(tokio::time::timeout(limit, going_by));
+}
+
+fn too_large(limits: &Limits) -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("the body is larger than {} bytes", limits.body_bytes),
+    )
+}
+
+/// The whole body, if it is small enough and comes in time.
+async fn whole(limits: &Limits, body: Body) -> Result<Bytes, Problem> {
+    let reading = async {
+        let mut chunks = body.into_data_stream();
+        let mut whole = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| {
+                Problem::new(
+                    Code::BodyIncomplete,
+                    "the body was cut off, or is not as the head says; send the request again with the same Idempotency-Key",
+                )
+            })?;
+            if whole.len() + chunk.len() > limits.body_bytes {
+                return Err(too_large(limits));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(Bytes::from(whole))
+    };
+    let limit = Duration::from_millis(limits.body_timeout_ms);
+    tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| {
+        Err(Problem::new(
+            Code::BodyTimeout,
+            "the body took too long to arrive; send the request again with the same Idempotency-Key",
+        ))
+    })
+}
+
+/// Reads the body of who may send one. Nothing of it is read before there is room for all of it.
 async fn prepare(
     app: &App,
     ids: Ids,
     caller: Caller,
     request: Request,
-) -> Result<Request, Problem> {
+) -> Result<(Request, Option<OwnedSemaphorePermit>), Problem> {
     let (mut parts, body) = request.into_parts();
-    let bytes = whole(&app.config.limits, body).await?;
+    let (bytes, room) = if body.is_end_stream() {
+        (Bytes::new(), None)
+    } else if is_read(&parts.method) {
+        pass_over(&app.config.limits, body);
+        return Err(Problem::new(
+            Code::BodyUnexpected,
+            "a read has no body: send it without",
+        ));
+    } else if caller.actor().is_none() && !dev::takes_bodies_of_anybody(app, &parts.uri) {
+        // A write asks for a token before it asks for anything else: nobody needs this body.
+        pass_over(&app.config.limits, body);
+        (Bytes::new(), None)
+    } else {
+        let limits = &app.config.limits;
+        match room_for(app, &body) {
+            Ok(room) => (whole(limits, body).await?, Some(room)),
+            Err(problem) => {
+                pass_over(limits, body);
+                return Err(problem);
+            }
+        }
+    };
     let context = RequestContext {
         caller,
         request_id: ids.request_id,
@@ -286,7 +361,7 @@ async fn prepare(
     };
     parts.extensions.insert(context);
     parts.extensions.insert(BodyBytes(bytes.clone()));
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    Ok((Request::from_parts(parts, Body::from(bytes)), room))
 }
 
 /// Equal for the same command whatever the spacing of its body, and under `/v1` and `/api/v1`.

@@ -2,10 +2,11 @@
 //! room for it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Uri};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address::{NOWHERE, Peer, Proxies};
 use super::problem::Problem;
@@ -22,15 +23,27 @@ pub const COME_AGAIN_S: u32 = 1;
 pub struct Gate {
     pub rates: RateLimits,
     proxies: Proxies,
-    room: Semaphore,
+    room: Arc<Semaphore>,
+    /// In units of [`UNIT`].
+    bodies: Arc<Semaphore>,
 }
+
+/// What a request takes of the host, held until its work is done: a command goes on when nobody waits for it any more.
+#[derive(Clone, Debug)]
+pub struct Place {
+    _held: Arc<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit)>,
+}
+
+/// Bodies are counted by the kilobyte.
+const UNIT: usize = 1024;
 
 impl Gate {
     pub fn new(config: &Config, redis: Option<Redis>) -> Self {
         Self {
             rates: RateLimits::new(&config.limits.rate, redis),
             proxies: Proxies::new(config.trusted_proxies.clone(), config.forwarded_by),
-            room: Semaphore::new(config.limits.requests.min(Semaphore::MAX_PERMITS)),
+            room: semaphore(config.limits.requests),
+            bodies: semaphore(config.limits.bodies_bytes.div_ceil(UNIT)),
         }
     }
 
@@ -41,10 +54,25 @@ impl Gate {
         self.proxies.client(peer, request.headers())
     }
 
-    /// A place among the requests that are worked on, held until the answer is there.
-    pub fn enter(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        self.room.try_acquire().map_err(|_| overloaded())
+    /// Room for a body of so many bytes, before any of it is read.
+    pub fn take_in(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.bodies);
+        room.try_acquire_many_owned(units).map_err(|_| overloaded())
     }
+
+    /// A place among the requests that are worked on.
+    pub fn enter(&self, body: Option<OwnedSemaphorePermit>) -> Result<Place, Problem> {
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|_| overloaded())?;
+        Ok(Place {
+            _held: Arc::new((body, room)),
+        })
+    }
+}
+
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)))
 }
 
 /// The host has as much to do as it may have.

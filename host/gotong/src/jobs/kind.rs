@@ -32,7 +32,9 @@ const USUAL: BackOff = BackOff {
 pub enum Attempts {
     /// Until it is done: for work that others wait for and that nobody would do by hand.
     NeverGivenUp,
-    /// So often; then it is dead.
+    /// So often; then it is dead. An attempt is counted when a worker takes the job, before any work is done: it may
+    /// end with its worker at once, and the last one is then never made up for. Who allows a single attempt can find
+    /// the job dead without its work having begun.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "the one kind there is, is never given up")
@@ -103,6 +105,7 @@ impl Claimed {
             trigger: Trigger::Timer,
             success: StatusCode::OK,
             lease: Some(self.lease.clone()),
+            place: None,
         }
     }
 }

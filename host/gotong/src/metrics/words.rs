@@ -53,6 +53,8 @@ words! {
     Room {
         Connection "connection",
         Request "request",
+        /// Of a request, in memory.
+        Body "body",
     }
 }
 

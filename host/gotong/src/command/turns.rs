@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use redis::Script;
 use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
 
 use crate::redis::Redis;
 
-/// A host that died in its turn is waited for so long at most. A living one extends its turn before it commits.
+/// A host that died in its turn is waited for so long at most. A living one extends its turn before it commits. Shorter
+/// than a request may take, on purpose: docs/adr/0022-jobs-in-the-store.md.
 const TURN_MS: u64 = 5_000;
 /// How long it is known here that a request was answered: whoever asks again reads the answer and needs no turn.
 const ANSWERED_MS: u64 = 10_000;
@@ -74,6 +76,8 @@ pub struct Held {
     redis: Redis,
     key: String,
     number: String,
+    /// The answer is in the store.
+    answered: bool,
 }
 
 impl Turns {
@@ -111,6 +115,7 @@ impl Turns {
                         redis: redis.clone(),
                         key,
                         number: number.to_owned(),
+                        answered: false,
                     }));
                 }
             }
@@ -133,19 +138,29 @@ impl Turn {
         holds.await.map_or(true, |holds| holds == 1)
     }
 
-    /// Gives the turn back; nobody waits for that. `answered`: the answer is in the store.
-    pub fn end(self, answered: bool) {
-        let Self::Ours(held) = self else {
+    /// Gives the turn back. `answered`: the answer is in the store.
+    pub fn end(mut self, answered: bool) {
+        if let Self::Ours(held) = &mut self {
+            held.answered = answered;
+        }
+    }
+}
+
+/// Gives the turn back, after a panic too; nobody waits for that.
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        tokio::spawn(async move {
-            let mut script = ENDING.key(&held.key);
-            script
-                .arg(&held.number)
-                .arg(if answered { ANSWERED_MS } else { 0 });
+        let mut script = ENDING.key(&self.key);
+        script
+            .arg(&self.number)
+            .arg(if self.answered { ANSWERED_MS } else { 0 });
+        let redis = self.redis.clone();
+        runtime.spawn(async move {
             // If Redis did not hear of it, the turn runs out.
             let _ =
-                held.redis
+                redis
                     .ask(|mut connection| async move {
                         script.invoke_async::<u8>(&mut connection).await
                     })

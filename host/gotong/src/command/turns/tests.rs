@@ -32,6 +32,7 @@ struct Slow {
     /// Waited for, if set.
     go_on: Option<Arc<Notify>>,
     is_missing: bool,
+    panics: bool,
 }
 
 impl Command for Slow {
@@ -48,6 +49,7 @@ impl Command for Slow {
             Some(go_on) if run == 0 => go_on.notified().await,
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
+        assert!(!self.panics, "as it was told to");
         if self.is_missing {
             return Err(Refusal::NotFound("matter"));
         }
@@ -221,6 +223,44 @@ async fn the_turn_of_a_host_that_died_ends_by_itself() {
     let waited = started.elapsed().as_secs();
     assert!(waited <= 8, "{waited} s");
     assert_eq!((command.runs(), events(&here).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_turn_is_given_back_by_a_command_that_panics() {
+    let redis = RedisServer::start();
+    let (here, there) = hosts(Some(redis.url())).await;
+    let panics = Slow {
+        panics: true,
+        ..Slow::default()
+    };
+    let broken = send(&here, &panics).await;
+    assert!(matches!(broken, Err(CommandError::Fault(_))), "{broken:?}");
+    let started = Instant::now();
+    send(&there, &Slow::default()).await.unwrap();
+    let took = started.elapsed().as_millis();
+    assert!(took < 1_500, "{took} ms");
+}
+
+#[tokio::test]
+async fn a_repeated_request_waits_once_for_both_locks() {
+    let redis = RedisServer::start();
+    let (here, _) = hosts(Some(redis.url())).await;
+    let context = context("sari", "request-1");
+    let request = format!("{STREAM}\n{}", context.request_id);
+    let end = Instant::now() + Duration::from_secs(1);
+    let _elsewhere = here.turns.take(&request, end).await.unwrap();
+    let running = here.requests.lock(&request).await;
+    let (started, command) = (Instant::now(), Slow::default());
+    let (refused, ()) = tokio::join!(send(&here, &command), async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        drop(running);
+    });
+    assert!(
+        matches!(refused, Err(CommandError::StillRunning)),
+        "{refused:?}"
+    );
+    let waited = started.elapsed().as_millis();
+    assert!((1_700..2_600).contains(&waited), "{waited} ms");
 }
 
 #[tokio::test]

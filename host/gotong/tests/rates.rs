@@ -351,6 +351,25 @@ async fn ask(host: &Host, method: Method, origin: &str) -> Answer {
 }
 
 #[tokio::test]
+async fn preflights_are_counted_by_address_and_measured() {
+    let host = counting(&[("PUBLIC", "minute", 1, 3)])
+        .env("GOTONG_CORS_ORIGINS", r#"["https://app.example"]"#)
+        .start();
+    for _ in 0..2 {
+        ask(&host, Method::OPTIONS, "https://app.example")
+            .await
+            .ok();
+    }
+    // The third of this class from this address.
+    let metrics = host.get("ops/admin", "/metrics").await.ok().text;
+    assert!(metrics.contains("method=\"OPTIONS\""), "{metrics}");
+    let refused = ask(&host, Method::OPTIONS, "https://app.example").await;
+    assert!(refused.headers.contains_key("retry-after"));
+    refused.is(429, "rate_limited");
+    ask(&host, Method::GET, "https://app.example").await.ok();
+}
+
+#[tokio::test]
 async fn pages_of_other_origins_may_call_where_the_settings_say_so() {
     let closed = host();
     for method in [Method::GET, Method::OPTIONS] {

@@ -1,11 +1,18 @@
 //! Which pages of other origins may call the API: those that the settings name, none by default.
+//!
+//! The layer stands outside the request middleware, so that pages can read refusals too. It answers preflights by
+//! itself: they are counted here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::rate::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::rate::{RATE_LIMIT, RATE_LIMIT_POLICY, RouteClass, Who, too_many};
+use crate::app::App;
 use crate::config::Config;
 
 /// How long a browser need not ask again.
@@ -45,4 +52,36 @@ pub fn layer(config: &Config) -> Option<CorsLayer> {
             ])
             .max_age(MAX_AGE),
     )
+}
+
+/// Counts preflights by address, measures and logs them: what the layer answers comes no further.
+pub async fn preflights(State(app): State<App>, request: Request, next: Next) -> Response {
+    let asks = request
+        .headers()
+        .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if *request.method() != Method::OPTIONS || !asks {
+        return next.run(request).await;
+    }
+    let started = Instant::now();
+    let class = RouteClass::Public;
+    let who = Who::is(class, None, app.gate.address(&request));
+    let count = app.gate.rates.count(class, &who).await;
+    let response = match count.and_then(|count| count.wait) {
+        Some(wait) => {
+            app.metrics.rate_limited(class, &who);
+            too_many(wait).into_response()
+        }
+        None => next.run(request).await,
+    };
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    app.metrics.request("OPTIONS", "-", status, elapsed);
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(
+        method = "OPTIONS",
+        route = "-",
+        status,
+        elapsed_us,
+        "request"
+    );
+    response
 }

@@ -82,9 +82,11 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), context::middleware))
         .layer(CatchPanicLayer::custom(panicked))
-        .with_state(app);
+        .with_state(app.clone());
     match cors {
-        Some(cors) => router.layer(cors),
+        Some(cors) => router
+            .layer(cors)
+            .layer(from_fn_with_state(app, cors::preflights)),
         None => router,
     }
 }

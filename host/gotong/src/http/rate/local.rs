@@ -1,14 +1,17 @@
 //! Counting in this process. What is kept is bounded: who has rested is struck off, and when too many are counted at
-//! once, those who come share their counts.
+//! once, those who come new share their counts.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DashMapStateStore;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::{DashMapStateStore, ShrinkableKeyedStateStore};
 use governor::{Quota, RateLimiter};
 
 use super::{Count, RouteClass, Who};
@@ -32,11 +35,45 @@ enum Key {
     Shared(u64),
 }
 
-type Keyed = RateLimiter<Key, DashMapStateStore<Key>, DefaultClock, StateInformationMiddleware>;
+type Keyed = RateLimiter<Key, Counts, DefaultClock, StateInformationMiddleware>;
+
+/// What the limiter keeps, where it can be asked for whom.
+#[derive(Clone, Debug, Default)]
+struct Counts(Arc<DashMapStateStore<Key>>);
+
+impl StateStore for Counts {
+    type Key = Key;
+
+    fn measure_and_replace<T, F, E>(&self, key: &Key, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0.measure_and_replace(key, measure)
+    }
+}
+
+impl ShrinkableKeyedStateStore<Key> for Counts {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.0.retain_recent(drop_below);
+    }
+
+    fn shrink_to_fit(&self) {
+        self.0.shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 #[derive(Debug)]
 struct Limiter {
     keyed: Keyed,
+    counts: Counts,
     counted: AtomicU64,
     is_crowded: AtomicBool,
 }
@@ -74,11 +111,10 @@ impl LocalRates {
             // Every class and kind has one: nothing is counted rather than a request lost.
             return free(rate);
         };
-        let key = if limiter.is_crowded() {
-            Key::Shared(self.hasher.hash_one(who) % SHARED_KEYS)
-        } else {
-            Key::One(who.clone())
-        };
+        let mut key = Key::One(who.clone());
+        if limiter.is_crowded() && !limiter.counts.0.contains_key(&key) {
+            key = Key::Shared(self.hasher.hash_one(who) % SHARED_KEYS);
+        }
         match limiter.keyed.check_key(&key) {
             Ok(left) => {
                 let remaining = left.remaining_burst_capacity();
@@ -114,8 +150,10 @@ impl Limiter {
         let quota = Quota::with_period(rate.interval())
             .unwrap_or(Quota::per_second(rate.requests))
             .allow_burst(rate.burst);
+        let counts = Counts::default();
         Self {
-            keyed: RateLimiter::dashmap(quota).with_middleware(),
+            keyed: Keyed::new(quota, counts.clone(), DefaultClock::default()),
+            counts,
             counted: AtomicU64::new(0),
             is_crowded: AtomicBool::new(false),
         }
@@ -191,7 +229,12 @@ mod tests {
         let most = MOST_KEYS + usize::try_from(LOOK_EVERY + SHARED_KEYS).unwrap();
         assert!(kept <= most, "{kept} of at most {most}");
         let late = limits.count(RouteClass::Read, &nth(70_001), rate);
-        assert!(late.remaining < 3, "who comes into a crowd shares a count");
+        assert!(
+            late.remaining < 2,
+            "who comes into a crowd shares a count: {late:?}"
+        );
+        let known = limits.count(RouteClass::Read, &nth(69), rate);
+        assert_eq!(known.remaining, 1, "who was there before does not");
     }
 
     #[test]

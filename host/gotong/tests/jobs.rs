@@ -523,3 +523,48 @@ fn settings_of_jobs_are_checked() {
         assert!(refused.contains(says), "{refused}");
     }
 }
+
+/// Whether a text stands in a file below a folder.
+fn stands_in(folder: &std::path::Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return stands_in(&path, text);
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        bytes
+            .windows(text.len())
+            .any(|some| some == text.as_bytes())
+    })
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_the_name_of_a_job_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("store");
+    let host = Setup::default().data(&data).start();
+    host.seed("tuntaskan").await;
+    for (who, status, code) in [
+        ("sari", 403, "role_not_held"),
+        ("ops/admin", 404, "not_found"),
+    ] {
+        for act in ["cancel", "retry"] {
+            let path = format!("/v1/admin/jobs/Sari%20Dewi%2C%20Jl.%20Mawar%2012/{act}");
+            let refused = host.post(who, &path, json!({})).await;
+            // An id may be refused for its characters alone.
+            if refused.status != 422 && refused.status != 400 {
+                refused.is(status, code);
+            }
+            let path = format!("/v1/admin/jobs/timer:sari-dewi-jl.mawar-12:1/{act}");
+            host.post(who, &path, json!({})).await.is(status, code);
+        }
+    }
+    let decisions = host.get("ops/admin", "/v1/audit/decisions").await.ok();
+    assert!(decisions.text.contains("job:-"), "{}", decisions.text);
+    host.holds();
+    host.kill();
+    assert!(stands_in(&data, "A seed"), "the folder is read");
+    for text in ["Mawar", "mawar-12"] {
+        assert!(!stands_in(&data, text), "{text}");
+    }
+}

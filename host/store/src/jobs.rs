@@ -98,6 +98,15 @@ pub struct Due {
     pub job_id: String,
 }
 
+/// A page of jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// In order.
+    pub jobs: Vec<JobRow>,
+    /// Where the next page begins; none: there is none. In a list by id, only the id counts.
+    pub next: Option<Due>,
+}
+
 /// What to do with a job that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterFailure {
@@ -129,6 +138,9 @@ pub struct QueueDepth {
 const SOON_MS: i64 = 60_000;
 const OLDEST_AMONG: usize = 256;
 
+// Whoever claims a job says by which place in the order it was found. A place that is not the job's own (the job is over, or
+// wakes at another time, or is not there) would be found again and again, and nothing else would take it away.
+//
 // The commit in between two claims makes the second see a later `wake_at_ms` or conflict on the row.
 const CLAIM: &str = concat!(
     "BEGIN;
@@ -141,8 +153,14 @@ const CLAIM: &str = concat!(
         "UPDATE $job SET wake_at_ms = $until, lease_owner = $owner, lease_until_ms = $until,
             lease_token = (lease_token ?? 0) + 1, attempts = attempts + 1"
     ),
-    "   SELECT * FROM ONLY $job
-    } ELSE { false };
+    "   IF $place != $job.wake_at_ms { DELETE type::record('job_due', [$place, $job_id]) RETURN NONE };
+        SELECT * FROM ONLY $job
+    } ELSE {
+        IF $job.state != 'pending' OR $job.wake_at_ms != $place {
+            DELETE type::record('job_due', [$place, $job_id]) RETURN NONE
+        };
+        false
+    };
     COMMIT;"
 );
 
@@ -188,6 +206,13 @@ const GIVE_UP: &str = concat!(
     } ELSE { false };
     COMMIT;"
 );
+
+/// How many jobs one page is looked for among.
+pub const LOOKED_AT: usize = 1_000;
+
+const LIST: &str = "
+    SELECT * FROM (SELECT * FROM $range LIMIT $among) WHERE $state = NULL OR state = $state LIMIT $limit;
+    SELECT job_id FROM $range LIMIT 1 START $last;";
 
 const DEPTH: &str = "
     SELECT count() FROM job_due GROUP ALL;
@@ -236,14 +261,15 @@ impl Jobs<'_> {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn pending(
-        &self,
-        after: Option<&Due>,
-        limit: usize,
-    ) -> Result<Vec<JobRow>, StoreError> {
+    pub async fn pending(&self, after: Option<&Due>, limit: usize) -> Result<Listed, StoreError> {
         let range = KeyRange::table("job_due").limit(limit);
         let places: Vec<Due> = self.store.scan(&behind(range, after)).await?;
-        self.rows(places.into_iter().map(|due| due.job_id)).await
+        let next = places.last().filter(|_| places.len() == limit).cloned();
+        let ids = places.into_iter().map(|due| due.job_id);
+        Ok(Listed {
+            jobs: self.rows(ids).await?,
+            next,
+        })
     }
 
     /// Jobs that were given up, behind an id.
@@ -251,16 +277,21 @@ impl Jobs<'_> {
     /// # Errors
     ///
     /// When the store fails.
-    pub async fn dead(&self, after: Option<&str>, limit: usize) -> Result<Vec<JobRow>, StoreError> {
+    pub async fn dead(&self, after: Option<&str>, limit: usize) -> Result<Listed, StoreError> {
         let range = KeyRange::plain("job_dead").limit(limit);
         let dead: Vec<DeadRow> = match after {
             Some(job_id) => self.store.scan(&range.after(job_id)).await?,
             None => self.store.scan(&range).await?,
         };
-        self.rows(dead.into_iter().map(|row| row.job_id)).await
+        let last = dead.last().filter(|_| dead.len() == limit);
+        Ok(Listed {
+            next: last.map(|row| by_id(&row.job_id)),
+            jobs: self.rows(dead.into_iter().map(|row| row.job_id)).await?,
+        })
     }
 
-    /// Jobs of any state, or of one, by id, behind an id.
+    /// Jobs of any state, or of one, by id, behind an id. It looks at [`LOOKED_AT`] jobs at most: of a state that few have, a
+    /// page can hold fewer than `limit`, or none, and not be the last.
     ///
     /// # Errors
     ///
@@ -270,19 +301,31 @@ impl Jobs<'_> {
         state: Option<JobState>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<JobRow>, StoreError> {
+    ) -> Result<Listed, StoreError> {
         let range = KeyRange::plain("job");
         let range = match after {
             Some(job_id) => range.after(job_id),
             None => range,
         };
-        self.store
-            .read("SELECT * FROM $range WHERE $state = NULL OR state = $state LIMIT $limit")
+        let among = state.map_or(limit, |_| LOOKED_AT);
+        let mut rows = self
+            .store
+            .read(LIST)
             .bind_range("range", &range)
             .bind("state", state)
             .bind("limit", limit)
-            .await?
-            .take(0)
+            .bind("among", among)
+            .bind("last", among.saturating_sub(1))
+            .await?;
+        let jobs: Vec<JobRow> = rows.take(0)?;
+        let last_seen: Option<LastSeen> = rows.first(1)?;
+        let last = jobs.last().filter(|_| jobs.len() == limit);
+        let last = last.map(|row| row.job_id.clone());
+        let next = last.or(last_seen.map(|row| row.job_id));
+        Ok(Listed {
+            jobs,
+            next: next.as_deref().map(by_id),
+        })
     }
 
     async fn rows(&self, ids: impl Iterator<Item = String>) -> Result<Vec<JobRow>, StoreError> {
@@ -294,25 +337,26 @@ impl Jobs<'_> {
         }
     }
 
-    /// Takes a job for `lease_ms`: the job under its new lease. None when it is not due, is done, or
-    /// someone else was quicker.
+    /// Takes the job of a place in the order of waking, for `lease_ms`: the job under its new lease. None when it is not
+    /// due, is done, or someone else was quicker. A place that is not the job's own is gone afterwards.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn claim(
         &self,
-        job_id: &str,
+        place: &Due,
         owner: &str,
         now_ms: i64,
         lease_ms: i64,
     ) -> Result<Option<JobRow>, StoreError> {
         let variables = [
+            ("place", int(place.wake_at_ms)),
             ("now", int(now_ms)),
             ("until", int(now_ms.saturating_add(lease_ms))),
             ("owner", text(owner)),
         ];
-        match self.run(CLAIM, job_id, object(variables)).await {
+        match self.run(CLAIM, &place.job_id, object(variables)).await {
             Ok(rows) => rows.any_row(),
             // Someone else moved it at the same time.
             Err(Failure::Conflict(_)) => Ok(None),
@@ -439,6 +483,19 @@ impl Jobs<'_> {
 #[derive(Deserialize)]
 struct DeadRow {
     job_id: String,
+}
+
+#[derive(Deserialize)]
+struct LastSeen {
+    job_id: String,
+}
+
+/// A place in a list by id, where no time counts.
+fn by_id(job_id: &str) -> Due {
+    Due {
+        wake_at_ms: 0,
+        job_id: job_id.to_owned(),
+    }
 }
 
 fn behind(range: KeyRange, after: Option<&Due>) -> KeyRange {

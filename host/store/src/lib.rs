@@ -35,7 +35,7 @@ mod wrote;
 pub use commit::{Commit, EventRow, Job, JobChange, Moved, PrivateRow, RowChange, StoredResponse};
 pub use decisions::DecisionQuery;
 pub use error::{CommitError, EngineError, StoreError};
-pub use jobs::{AfterFailure, Due, JobRow, JobState, Jobs, Lease, QueueDepth};
+pub use jobs::{AfterFailure, Due, JobRow, JobState, Jobs, LOOKED_AT, Lease, Listed, QueueDepth};
 pub use key::{IntoParts, Key, KeyRange, Part};
 pub use ledger::{Counts, Head};
 pub use migrations::{Migration, MigrationError, MigrationReport, Migrations};

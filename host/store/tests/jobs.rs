@@ -6,8 +6,8 @@ mod common;
 
 use common::{append, engines};
 use gotong_store::{
-    AfterFailure, Commit, CommitError, Due, Job, JobChange, JobState, Lease, Moved, QueueDepth,
-    Store,
+    AfterFailure, Commit, CommitError, Due, Job, JobChange, JobState, Key, LOOKED_AT, Lease, Moved,
+    QueueDepth, RowChange, Store,
 };
 use serde_json::json;
 
@@ -39,7 +39,12 @@ async fn due(store: &Store, now_ms: i64) -> Vec<String> {
 
 /// Takes a job for 100 ms.
 async fn claim(store: &Store, job_id: &str, owner: &str, now_ms: i64) -> Option<Lease> {
-    let claimed = store.jobs().claim(job_id, owner, now_ms, 100).await;
+    let place = store.jobs().get(job_id).await.unwrap();
+    let place = Due {
+        wake_at_ms: place.map_or(now_ms, |job| job.wake_at_ms),
+        job_id: job_id.to_owned(),
+    };
+    let claimed = store.jobs().claim(&place, owner, now_ms, 100).await;
     claimed.unwrap().map(|job| job.lease().unwrap())
 }
 
@@ -221,8 +226,8 @@ async fn a_failed_job_comes_back_or_is_given_up() {
             (JobState::Dead, Some("hopeless"), Some(41))
         );
         assert_eq!(jobs.next_due().await.unwrap(), None);
-        assert_eq!(jobs.dead(None, 10).await.unwrap(), [row]);
-        assert_eq!(jobs.dead(Some("j"), 10).await.unwrap(), []);
+        assert_eq!(jobs.dead(None, 10).await.unwrap().jobs, [row]);
+        assert_eq!(jobs.dead(Some("j"), 10).await.unwrap().jobs, []);
     }
 }
 
@@ -276,7 +281,7 @@ async fn a_person_sets_a_dead_job_going_again_or_calls_it_off() {
         commit(store, moved("off", dead, Some(1), off))
             .await
             .unwrap();
-        assert_eq!(jobs.dead(None, 10).await.unwrap(), []);
+        assert_eq!(jobs.dead(None, 10).await.unwrap().jobs, []);
         assert_eq!(
             (due(store, 49).await, due(store, 50).await),
             (vec![], vec!["again".to_owned()])
@@ -351,8 +356,9 @@ async fn the_queue_is_listed_and_measured() {
         };
         assert_eq!(jobs.depth(28).await.unwrap(), depth);
 
-        let ids = |rows: Vec<gotong_store::JobRow>| -> Vec<String> {
-            rows.into_iter().map(|row| row.job_id).collect()
+        let ids = |listed: gotong_store::Listed| -> Vec<String> {
+            let jobs = listed.jobs.into_iter();
+            jobs.map(|row| row.job_id).collect()
         };
         assert_eq!(ids(jobs.pending(None, 3).await.unwrap()), ["c", "b", "a"]);
         let after = Due {
@@ -386,5 +392,81 @@ async fn of_many_workers_one_gets_the_job() {
             let row = engine.store.jobs().get(&job_id).await.unwrap().unwrap();
             assert_eq!(row.attempts, 1);
         }
+    }
+}
+
+fn place(wake_at_ms: i64, job_id: &str) -> RowChange {
+    let due = Due {
+        wake_at_ms,
+        job_id: job_id.to_owned(),
+    };
+    RowChange::create(Key::parts("job_due", (wake_at_ms, job_id)), &due).unwrap()
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_its_job_s_own_is_gone_when_it_was_found() {
+    for engine in engines().await {
+        let store = &engine.store;
+        let jobs = store.jobs();
+        for job_id in ["over", "elsewhere", "twice"] {
+            change(store, vec![JobChange::Schedule(job(job_id, 10))]).await;
+        }
+        let lease = claim(store, "over", "w", 10).await.unwrap();
+        commit(store, finish(&lease)).await.unwrap();
+        let lease = claim(store, "elsewhere", "w", 10).await.unwrap();
+        let then = AfterFailure::RetryAt(900);
+        assert!(jobs.release_failed(&lease, "no", then).await.unwrap());
+        let strays = ["over", "elsewhere", "twice", "nobody"];
+        let rows = strays.map(|job_id| place(5, job_id)).to_vec();
+        let strewn = Commit {
+            rows,
+            ..Commit::default()
+        };
+        store.commit(&strewn).await.unwrap();
+        assert_eq!(
+            due(store, 50).await,
+            ["elsewhere", "nobody", "over", "twice", "twice"]
+        );
+        let found = jobs.waking(50, None, 4).await.unwrap();
+        let mut claimed = Vec::new();
+        for place in &found {
+            let job = jobs.claim(place, "w", 50, 100).await.unwrap();
+            claimed.extend(job.map(|job| job.job_id));
+        }
+        assert_eq!(claimed, ["twice"]);
+        assert_eq!(due(store, 149).await, Vec::<String>::new());
+        assert_eq!(due(store, 900).await, ["twice", "elsewhere"]);
+        // A place that is its job's own stays, though it cannot be claimed yet.
+        let own = jobs.waking(900, None, 2).await.unwrap();
+        assert_eq!(jobs.claim(&own[1], "w", 60, 100).await.unwrap(), None);
+        assert_eq!(due(store, 900).await, ["twice", "elsewhere"]);
+    }
+}
+
+#[tokio::test]
+async fn a_rare_state_is_looked_for_some_jobs_at_a_time() {
+    for engine in engines().await {
+        let store = &engine.store;
+        let jobs = store.jobs();
+        let all = (0..LOOKED_AT + 2).map(|n| JobChange::Schedule(job(&format!("j{n:05}"), 10)));
+        change(store, all.collect()).await;
+        let last = format!("j{:05}", LOOKED_AT + 1);
+        let lease = claim(store, &last, "w", 10).await.unwrap();
+        commit(store, finish(&lease)).await.unwrap();
+        let first = jobs.all(Some(JobState::Done), None, 10).await.unwrap();
+        assert_eq!(first.jobs, []);
+        let next = first.next.unwrap().job_id;
+        assert_eq!(next, format!("j{:05}", LOOKED_AT - 1));
+        let second = jobs.all(Some(JobState::Done), Some(&next), 10).await;
+        let second = second.unwrap();
+        assert_eq!(
+            (second.jobs[0].job_id.as_str(), second.jobs.len()),
+            (last.as_str(), 1)
+        );
+        assert_eq!(second.next, None);
+        let pages = jobs.all(Some(JobState::Pending), None, 2).await.unwrap();
+        assert_eq!(pages.next.unwrap().job_id, "j00001");
+        let pages = jobs.all(None, Some(&next), 2).await.unwrap();
+        assert_eq!(pages.next.unwrap().job_id, last);
     }
 }

@@ -223,14 +223,15 @@ fn path(job_id: &str, then: &str) -> String {
 }
 
 fn tell(page: &JobsPage) {
-    let queue = &page.queue;
-    say!(
-        "{} waiting, {} of them due ({} ms late), {} dead",
-        queue.waiting,
-        queue.due,
-        queue.lag_ms,
-        queue.dead
-    );
+    if let Some(queue) = &page.queue {
+        say!(
+            "{} waiting, {} of them due ({} ms late), {} dead",
+            queue.waiting,
+            queue.due,
+            queue.lag_ms,
+            queue.dead
+        );
+    }
     for job in &page.jobs {
         let state = json!(job.state);
         let last = job.last_error.as_deref();

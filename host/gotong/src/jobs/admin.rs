@@ -6,6 +6,7 @@ use gotong_engine::types::PrivacyLevel;
 use gotong_store::{Due, JobRow, JobState, Moved, QueueDepth, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::command::Command;
 use crate::command::refusal::Refusal;
@@ -96,15 +97,17 @@ impl From<QueueDepth> for QueueView {
 /// A page of jobs.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JobsPage {
-    pub queue: QueueView,
+    /// On the first page; null on those behind it.
+    #[schema(required)]
+    pub queue: Option<QueueView>,
+    /// Of a state that few jobs have, a page can hold fewer than `limit`, or none, and not be the last.
     pub jobs: Vec<JobView>,
     /// Give it back as `after`; null: that is all.
     #[schema(required)]
     pub next: Option<String>,
 }
 
-/// A page of jobs: those that wait in the order of their waking, others by id. With it where the next begins; none
-/// when this one was not full.
+/// A page of jobs: those that wait in the order of their waking, others by id. With it where the next begins.
 pub async fn page(
     store: &Store,
     now_ms: i64,
@@ -114,22 +117,22 @@ pub async fn page(
 ) -> Result<(JobsPage, Option<Due>), StoreError> {
     let queue = store.jobs();
     let behind = after.map(|due| due.job_id.as_str());
-    let rows = match state {
+    let listed = match state {
         Some(JobState::Pending) => queue.pending(after, limit).await?,
         Some(JobState::Dead) => queue.dead(behind, limit).await?,
         state => queue.all(state, behind, limit).await?,
     };
-    let last = (rows.len() == limit).then(|| rows.last()).flatten();
-    let next = last.map(|row| Due {
-        wake_at_ms: row.wake_at_ms,
-        job_id: row.job_id.clone(),
-    });
+    // Counting the queue takes as long as it is: once for a list.
+    let depth = match after {
+        None => Some(queue.depth(now_ms).await?.into()),
+        Some(_) => None,
+    };
     let page = JobsPage {
-        queue: queue.depth(now_ms).await?.into(),
-        jobs: rows.into_iter().map(JobView::from).collect(),
+        queue: depth,
+        jobs: listed.jobs.into_iter().map(JobView::from).collect(),
         next: None,
     };
-    Ok((page, next))
+    Ok((page, listed.next))
 }
 
 /// Sets a job going again that is dead, or that failed and waits for its next attempt.
@@ -222,19 +225,29 @@ impl Command for Cancel {
     }
 }
 
+/// Where requests about a job are told apart. By digest: the id is the caller's word until a job is found under it, and
+/// what is kept with an answer is kept for good.
 fn scope(job_id: &str) -> String {
-    format!("job:{job_id}")
+    format!("job:{}", hex::encode(Sha256::digest(job_id)))
 }
+
+fn stream_of(job: &JobRow) -> String {
+    format!("job:{}", job.job_id)
+}
+
+/// What is decided about a job that is not there is recorded under this.
+const NO_JOB: &str = "job:-";
 
 /// The job, for one who may do something about it: the role matrix rules as on dead letters of the outbox.
 async fn load(work: &mut Work, job_id: &str) -> Result<JobRow, Refusal> {
-    let stream = scope(job_id);
+    let job = work.app.store.jobs().get(job_id).await?;
+    let stream = job.as_ref().map_or_else(|| NO_JOB.to_owned(), stream_of);
+    // The job itself may move on after this: the commit holds only if it did not.
     work.watch(&stream).await?;
     let nothing_in_particular = Matter::of_a_new_seed(PrivacyLevel::Open);
     let standing = authority::standing(work.actor(), work.context.trigger, &nothing_in_particular);
     let facts = authority::facts(Action::OutboxManage, standing);
     authority::authorize(work, &stream, &facts, &[])?;
-    let job = work.app.store.jobs().get(job_id).await?;
     job.ok_or(Refusal::NotFound("job"))
 }
 
@@ -253,6 +266,6 @@ fn record(work: &mut Work, kind: EventKind, job: &JobRow) -> Result<(), Refusal>
         "state": job.state,
         "attempts": job.attempts,
     });
-    work.append(&scope(&job.job_id), Event::new(kind, payload))
+    work.append(&stream_of(job), Event::new(kind, payload))
         .map(drop)
 }

@@ -19,7 +19,7 @@ impl Dispatcher {
         }
     }
 
-    /// Jobs that may run now, at most so many, earliest first. While Redis is away or knows nothing, the store says.
+    /// The places of jobs that may run now, at most so many, earliest first. While Redis is away or knows nothing, the store says.
     pub async fn candidates(
         &self,
         store: &Store,
@@ -27,15 +27,14 @@ impl Dispatcher {
         now_ms: Millis,
         lease_ms: i64,
         limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Due>, StoreError> {
         if let Some(mirror) = &self.mirror {
             match mirror.take(store, owner, now_ms, lease_ms, limit).await? {
-                Ok(ids) => return Ok(ids),
+                Ok(places) => return Ok(places),
                 Err(error) => note(&error),
             }
         }
-        let due = store.jobs().waking(now_ms, None, limit).await?;
-        Ok(due.into_iter().map(|due| due.job_id).collect())
+        store.jobs().waking(now_ms, None, limit).await
     }
 
     /// When the next job may run.
@@ -49,26 +48,14 @@ impl Dispatcher {
         store.jobs().next_due().await
     }
 
-    /// The jobs among these changes that Redis should know of now. Those due later are found by the sweep.
-    pub fn to_tell(&self, changes: &[JobChange], now_ms: Millis) -> Vec<Due> {
+    /// The jobs among these that Redis should know of now. Those due later are found by the sweep.
+    pub fn to_tell(&self, set: &[Due], now_ms: Millis) -> Vec<Due> {
         let Some(mirror) = &self.mirror else {
             return Vec::new();
         };
-        let set = changes.iter().filter_map(|change| match change {
-            JobChange::Schedule(job) => Some((&job.job_id, job.due_at_ms)),
-            JobChange::Move {
-                job_id,
-                to: Moved::Retried(at_ms),
-                ..
-            } => Some((job_id, *at_ms)),
-            _ => None,
-        });
-        set.filter(|(_, wake_at_ms)| mirror.holds(*wake_at_ms, now_ms))
-            .map(|(job_id, wake_at_ms)| Due {
-                wake_at_ms,
-                job_id: job_id.clone(),
-            })
-            .collect()
+        let soon = set.iter();
+        let soon = soon.filter(|due| mirror.holds(due.wake_at_ms, now_ms));
+        soon.cloned().collect()
     }
 
     pub async fn tell(&self, jobs: &[Due]) {
@@ -96,6 +83,24 @@ impl Dispatcher {
             note(&error);
         }
     }
+}
+
+/// The jobs that these changes set, and when they wake.
+pub fn set_by(changes: &[JobChange]) -> Vec<Due> {
+    let set = changes.iter().filter_map(|change| match change {
+        JobChange::Schedule(job) => Some((&job.job_id, job.due_at_ms)),
+        JobChange::Move {
+            job_id,
+            to: Moved::Retried(at_ms),
+            ..
+        } => Some((job_id, *at_ms)),
+        _ => None,
+    });
+    set.map(|(job_id, wake_at_ms)| Due {
+        wake_at_ms,
+        job_id: job_id.clone(),
+    })
+    .collect()
 }
 
 /// Nothing is lost: the sweep puts right what Redis missed. Its outages are logged where they are noticed.

@@ -2,9 +2,11 @@
 //! store and thrown away without loss.
 //!
 //! `{jobs}:due` is a sorted set of job ids by the time they wake; taking one moves it to the end of its lease, as in the
-//! store. `{jobs}:owners` says who took it. `{jobs}:swept` is there as long as the mirror is fresh: whoever finds it
-//! gone (after a while, after FLUSHALL, after a restart) copies the store again.
+//! store. `{jobs}:owners` says who took it. `{jobs}:swept` is there as long as the mirror is fresh, and says up to when it reaches:
+//! whoever finds it gone (after a while, after FLUSHALL, after a restart), or finds nothing left up to there, copies the store
+//! again.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use gotong_store::{Due, Store, StoreError};
@@ -17,23 +19,21 @@ use crate::redis::{Redis, RedisError};
 const HORIZON_MS: i64 = 60_000;
 /// How long it is trusted: what a host committed and could not tell Redis is found by then.
 const FRESH_MS: i64 = 5_000;
-/// A sweep copies so many jobs, the earliest; when they have been taken, the next sweep comes at once.
+/// A sweep copies so many jobs, the earliest; when the last of them was due and they have been taken, the next sweep comes
+/// at once.
 const MOST: usize = 4_096;
 const PAGE: usize = 512;
 
 const TAKE: &str = "
 local swept = redis.call('GET', KEYS[3])
 if not swept then return false end
-local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
-if #ids == 0 and swept == 'some' then
-    redis.call('DEL', KEYS[3])
-    return false
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+if #due == 0 and tonumber(swept) <= tonumber(ARGV[1]) then return false end
+for i = 1, #due, 2 do
+    redis.call('ZADD', KEYS[1], ARGV[2], due[i])
+    redis.call('HSET', KEYS[2], due[i], ARGV[4])
 end
-for _, id in ipairs(ids) do
-    redis.call('ZADD', KEYS[1], ARGV[2], id)
-    redis.call('HSET', KEYS[2], id, ARGV[4])
-end
-return ids";
+return due";
 
 const RENEW: &str = "
 if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
@@ -91,9 +91,9 @@ impl Mirror {
         now_ms: Millis,
         lease_ms: i64,
         limit: usize,
-    ) -> Result<Result<Vec<String>, RedisError>, StoreError> {
+    ) -> Result<Result<Vec<Due>, RedisError>, StoreError> {
         match self.try_take(owner, now_ms, lease_ms, limit).await {
-            Ok(Some(ids)) => return Ok(Ok(ids)),
+            Ok(Some(places)) => return Ok(Ok(places)),
             Ok(None) => {}
             Err(error) => return Ok(Err(error)),
         }
@@ -110,12 +110,17 @@ impl Mirror {
         now_ms: Millis,
         lease_ms: i64,
         limit: usize,
-    ) -> Result<Option<Vec<String>>, RedisError> {
+    ) -> Result<Option<Vec<Due>>, RedisError> {
         let mut script = self.script(&TAKING);
         let until_ms = now_ms.saturating_add(lease_ms);
         script.key(&self.swept);
         script.arg(now_ms).arg(until_ms).arg(limit).arg(owner);
-        self.run(&script).await
+        let taken: Option<Vec<(String, Millis)>> = self.run(&script).await?;
+        Ok(taken.map(|taken| {
+            let places = taken.into_iter();
+            let places = places.map(|(job_id, wake_at_ms)| Due { wake_at_ms, job_id });
+            places.collect()
+        }))
     }
 
     /// Copies what wakes soon from the store. Two hosts may do so at once: both write the same.
@@ -125,30 +130,34 @@ impl Mirror {
         now_ms: Millis,
     ) -> Result<Result<(), RedisError>, StoreError> {
         let through_ms = now_ms.saturating_add(HORIZON_MS);
-        let (mut after, mut copied) = (None, 0);
-        let all = loop {
+        let (mut after, mut copied, mut seen) = (None, 0, HashSet::new());
+        let reaches_ms = loop {
             let page = store
                 .jobs()
                 .waking(through_ms, after.as_ref(), PAGE)
                 .await?;
+            copied += page.len();
+            let is_last = page.len() < PAGE;
+            after = page.last().cloned();
+            // Of two places of one job the earlier: one of them is not its own, and the claim takes it away.
+            let page: Vec<Due> = page
+                .into_iter()
+                .filter(|due| seen.insert(due.job_id.clone()))
+                .collect();
             if let Err(error) = self.put(&page).await {
                 return Ok(Err(error));
             }
-            copied += page.len();
-            if page.len() < PAGE {
-                break true;
+            match &after {
+                Some(last) if !is_last && copied >= MOST => break last.wake_at_ms,
+                Some(_) if !is_last => {}
+                _ => break through_ms,
             }
-            if copied >= MOST {
-                break false;
-            }
-            after = page.into_iter().next_back();
         };
         let key = self.swept.clone();
         let fresh = self.redis.ask(|mut connection| async move {
-            let word = if all { "all" } else { "some" };
             redis::cmd("SET")
                 .arg(key)
-                .arg(word)
+                .arg(reaches_ms)
                 .arg("PX")
                 .arg(FRESH_MS)
                 .query_async::<()>(&mut connection)

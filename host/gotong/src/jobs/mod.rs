@@ -76,7 +76,7 @@ pub fn request_id(job_id: &str) -> String {
 pub struct Jobs {
     kinds: Kinds,
     dispatcher: Dispatcher,
-    /// Rung when a job was set, when one ended, and when the clock was moved.
+    /// Rung when a job was set that is due soon, when one ended, and when the clock was moved.
     bell: Notify,
     slots: Arc<Semaphore>,
     /// What this process works on. Its leases end by the clock, which `--dev` moves: it does not take a job twice.
@@ -134,20 +134,27 @@ impl Jobs {
 }
 
 impl App {
-    /// After a commit: whoever runs jobs hears of those it set.
+    /// After a commit: whoever runs jobs hears of those it set, as far as they are due soon.
     pub fn jobs_changed(&self, changes: &[JobChange]) {
-        if changes.is_empty() {
-            return;
-        }
-        let soon = self.jobs.dispatcher.to_tell(changes, self.clock.now_ms());
-        if soon.is_empty() {
-            self.jobs.ring();
+        let now_ms = self.clock.now_ms();
+        let set = dispatch::set_by(changes);
+        // What is due later, the worker finds by itself.
+        let next_look_ms = i64::try_from(worker::POLL.as_millis()).unwrap_or(i64::MAX);
+        let next_look_ms = now_ms.saturating_add(next_look_ms);
+        let rings = set.iter().any(|due| due.wake_at_ms <= next_look_ms);
+        let told = self.jobs.dispatcher.to_tell(&set, now_ms);
+        if told.is_empty() {
+            if rings {
+                self.jobs.ring();
+            }
             return;
         }
         let app = self.clone();
         tokio::spawn(async move {
-            app.jobs.dispatcher.tell(&soon).await;
-            app.jobs.ring();
+            app.jobs.dispatcher.tell(&told).await;
+            if rings {
+                app.jobs.ring();
+            }
         });
     }
 }

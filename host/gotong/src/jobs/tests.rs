@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use gotong_store::{AfterFailure, Commit, Job, JobChange, JobRow, JobState, Lease};
+use gotong_store::{
+    AfterFailure, Commit, Due, Job, JobChange, JobRow, JobState, Key, Lease, RowChange,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -252,8 +254,69 @@ async fn a_job_longer_than_its_lease_keeps_it() {
 async fn ghost(app: &App, job_id: &str) -> Lease {
     let now_ms = app.clock.now_ms();
     let jobs = app.store.jobs();
-    let claimed = jobs.claim(job_id, "ghost", now_ms, LEASE_MS);
+    let place = Due {
+        wake_at_ms: row(app, job_id).await.wake_at_ms,
+        job_id: job_id.to_owned(),
+    };
+    let claimed = jobs.claim(&place, "ghost", now_ms, LEASE_MS);
     claimed.await.unwrap().unwrap().lease().unwrap()
+}
+
+/// Places in the order of waking that are not their jobs' own.
+async fn strew(app: &App, job_ids: &[&str], wake_at_ms: i64) {
+    let places = job_ids.iter().map(|job_id| {
+        let due = Due {
+            wake_at_ms,
+            job_id: (*job_id).to_owned(),
+        };
+        RowChange::create(Key::parts("job_due", (wake_at_ms, *job_id)), &due).unwrap()
+    });
+    let rows = places.collect();
+    let commit = Commit {
+        rows,
+        ..Commit::default()
+    };
+    app.store.commit(&commit).await.unwrap();
+}
+
+#[tokio::test]
+async fn places_that_are_not_their_jobs_own_hold_nothing_up() {
+    let (app, _) = host().await;
+    let over = set_one(&app, "ring").await;
+    assert_eq!(app.run_due_jobs().await.unwrap(), 1);
+    let now_ms = app.clock.now_ms();
+    let strays: Vec<String> = (0..20).map(|n| format!("nobody-{n}")).collect();
+    let mut strays: Vec<&str> = strays.iter().map(String::as_str).collect();
+    strays.push(&over);
+    strew(&app, &strays, now_ms - 60_000).await;
+    set(&app, vec![job("ring", "ring-2", now_ms)]).await;
+    let _worker = worker(&app);
+    until_done(&app, "ring-2").await;
+    until(5, "nothing waits", async || {
+        let depth = app.store.jobs().depth(app.clock.now_ms()).await.unwrap();
+        (depth.waiting, depth.due) == (0, 0)
+    })
+    .await;
+    assert_eq!(
+        (effects(&app, &over).await, row(&app, &over).await.attempts),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_worker_is_not_woken_for_what_is_due_later() {
+    let (app, _) = host().await;
+    let woken = async || {
+        let bell = app.jobs.bell.notified();
+        tokio::time::timeout(Duration::from_millis(100), bell)
+            .await
+            .is_ok()
+    };
+    let now_ms = app.clock.now_ms();
+    set(&app, vec![job("ring", "later", now_ms + 60_000)]).await;
+    assert!(!woken().await);
+    set(&app, vec![job("ring", "now", now_ms)]).await;
+    assert!(woken().await);
 }
 
 #[tokio::test]

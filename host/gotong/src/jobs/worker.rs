@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use gotong_store::{AfterFailure, JobRow, JobState, StoreError};
+use gotong_store::{AfterFailure, Due, JobRow, JobState, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
@@ -14,7 +14,7 @@ use crate::metrics::words::JobEnd;
 use crate::telemetry::error_for_log;
 
 /// How long the loop sleeps at most: what another host set is noticed by then.
-const POLL: Duration = Duration::from_secs(1);
+pub(super) const POLL: Duration = Duration::from_secs(1);
 
 /// For how long a job of a kind that this host does not know is left to others.
 const PUT_OFF_MS: i64 = 10_000;
@@ -120,32 +120,32 @@ impl App {
             jobs.dispatcher
                 .candidates(&self.store, &self.instance, now_ms, lease_ms, free);
         let mut started = 0;
-        for job_id in candidates.await? {
+        for place in candidates.await? {
             let Ok(permit) = jobs.slots.clone().try_acquire_owned() else {
                 break;
             };
-            if !jobs.hold(&job_id) {
+            if !jobs.hold(&place.job_id) {
                 continue;
             }
             let slot = Slot {
                 app: self.clone(),
-                job_id,
+                job_id: place.job_id.clone(),
                 _permit: permit,
                 claimed: false,
             };
             started += 1;
-            tokio::spawn(slot.claim_and_run());
+            tokio::spawn(slot.claim_and_run(place));
         }
         Ok(started)
     }
 }
 
 impl Slot {
-    async fn claim_and_run(mut self) {
+    async fn claim_and_run(mut self, place: Due) {
         let app = self.app.clone();
         let lease_ms = app.config.jobs.lease_ms;
         let jobs = app.store.jobs();
-        let claimed = jobs.claim(&self.job_id, &app.instance, app.clock.now_ms(), lease_ms);
+        let claimed = jobs.claim(&place, &app.instance, app.clock.now_ms(), lease_ms);
         match claimed.await {
             Ok(Some(job)) => {
                 let Some(lease) = job.lease() else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::jobs::AfterFailure;
+use crate::jobs::{AfterFailure, Due};
 use crate::store::step_down;
 use crate::{
     Commit, CommitError, EventRow, Job, JobChange, JobState, Key, Lease, Migrations, Moved,
@@ -12,6 +12,14 @@ use crate::{
 };
 
 const NOW: i64 = 1_000;
+
+/// Where a job is found that is due.
+fn place(job_id: &str) -> Due {
+    Due {
+        wake_at_ms: NOW,
+        job_id: job_id.to_owned(),
+    }
+}
 
 fn job(job_id: &str) -> Job {
     Job {
@@ -51,11 +59,18 @@ async fn worked(store: &Store) -> Lease {
     };
     store.commit(&commit).await.unwrap();
     let jobs = store.jobs();
-    let dead = jobs.claim("dead", "w", NOW, 10).await.unwrap().unwrap();
+    let dead = jobs
+        .claim(&place("dead"), "w", NOW, 10)
+        .await
+        .unwrap()
+        .unwrap();
     let dead = dead.lease().unwrap();
     let gave_up = jobs.release_failed(&dead, "no", AfterFailure::Dead(NOW));
     assert!(gave_up.await.unwrap());
-    let claimed = jobs.claim("claimed", "w", NOW, 60_000).await.unwrap();
+    let claimed = jobs
+        .claim(&place("claimed"), "w", NOW, 60_000)
+        .await
+        .unwrap();
     claimed.unwrap().lease().unwrap()
 }
 
@@ -254,7 +269,7 @@ async fn no_job_moves_for_a_reader() {
     let before = everything(&store).await;
     let jobs = store.jobs();
     let refused = |error: Option<StoreError>| matches!(error, Some(StoreError::MayNotWrite));
-    let claimed = jobs.claim("waits", "w", NOW, 60_000).await;
+    let claimed = jobs.claim(&place("waits"), "w", NOW, 60_000).await;
     assert!(refused(claimed.err()), "nobody claims a job");
     assert!(refused(jobs.renew(&lease, 90_000).await.err()));
     for then in [

@@ -150,13 +150,64 @@ async fn redis_gives_each_job_to_one_host() {
         let dispatcher = &app.jobs.dispatcher;
         let (store, owner) = (&app.store, &app.instance);
         let taken = dispatcher.candidates(store, owner, now_ms, 1_000, limit);
-        taken.await.unwrap()
+        let taken = taken.await.unwrap().into_iter();
+        taken.map(|place| place.job_id).collect::<Vec<_>>()
     };
     // The mirror is made; two that make it at once may be given the same, and the store then decides.
     assert_eq!(take(&here, 0).await, Vec::<String>::new());
     let (one, other) = tokio::join!(take(&here, 30), take(&there, 30));
     let all: std::collections::BTreeSet<&String> = one.iter().chain(&other).collect();
     assert_eq!((one.len() + other.len(), all.len()), (40, 40));
+}
+
+#[tokio::test]
+async fn what_wakes_later_is_copied_once_however_much_it_is() {
+    const MANY: usize = 4_100;
+    let redis = RedisServer::start();
+    let mut config = short_leases();
+    config.redis_url = Some(crate::config::Secret::new(redis.url()));
+    let (app, _) = host_of(config).await;
+    let begin_ms = app.clock.now_ms();
+    let jobs = (0..MANY).map(|n| {
+        let later = i64::try_from(n).unwrap();
+        job("ring", &format!("ring-{n:04}"), begin_ms + 40_000 + later)
+    });
+    for some in jobs.collect::<Vec<_>>().chunks(200) {
+        set(&app, some.to_vec()).await;
+    }
+    let look = async |ahead_ms| {
+        let (store, owner) = (&app.store, &app.instance);
+        let dispatcher = &app.jobs.dispatcher;
+        let taken = dispatcher.candidates(store, owner, begin_ms + ahead_ms, LEASE_MS, 8);
+        taken.await.unwrap().len()
+    };
+    let copied = || redis.cli(&["ZCARD", "gotong:{jobs}:due"]);
+    redis.cli(&["FLUSHALL"]);
+    assert_eq!((look(0).await, copied()), (0, "4096".to_owned()));
+    redis.cli(&["DEL", "gotong:{jobs}:due"]);
+    assert_eq!((look(1).await, copied()), (0, "0".to_owned()));
+    // Behind the last that was copied, the rest is looked for.
+    assert_eq!(look(44_099).await, 8);
+    assert_eq!(copied(), "4100");
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_its_job_s_own_is_taken_away_through_redis_too() {
+    let redis = RedisServer::start();
+    let mut config = short_leases();
+    config.redis_url = Some(crate::config::Secret::new(redis.url()));
+    let (app, _) = host_of(config).await;
+    let now_ms = app.clock.now_ms();
+    set(&app, vec![job("ring", "later", now_ms + 50_000)]).await;
+    strew(&app, &["later", "nobody"], now_ms - 5).await;
+    redis.cli(&["FLUSHALL"]);
+    let _worker = worker(&app);
+    until(5, "taken away", async || {
+        let depth = app.store.jobs().depth(now_ms).await.unwrap();
+        (depth.waiting, depth.due) == (1, 0)
+    })
+    .await;
+    assert_eq!(row(&app, "later").await.attempts, 0);
 }
 
 #[tokio::test]
@@ -172,7 +223,7 @@ async fn a_dead_worker_s_job_comes_back_through_redis_too() {
         .jobs
         .dispatcher
         .candidates(&dies.store, &dies.instance, now_ms, LEASE_MS, 8);
-    assert_eq!(taken.await.unwrap(), std::slice::from_ref(&job_id));
+    assert_eq!(taken.await.unwrap()[0].job_id, job_id);
     ghost(&dies, &job_id).await;
     let started = Instant::now();
     let _worker = worker(&lives);

@@ -225,23 +225,27 @@ impl Command for Cancel {
     }
 }
 
-/// Where requests about a job are told apart. By digest: the id is the caller's word until a job is found under it, and
-/// what is kept with an answer is kept for good.
+const STREAM: &str = "job:";
+
+/// Where requests about a job are told apart, and what is decided when there is none. By digest: the id is the caller's
+/// word until a job is found under it, and what is kept with an answer is kept for good.
 fn scope(job_id: &str) -> String {
-    format!("job:{}", hex::encode(Sha256::digest(job_id)))
+    format!("{STREAM}{}", hex::encode(Sha256::digest(job_id)))
 }
 
 fn stream_of(job: &JobRow) -> String {
-    format!("job:{}", job.job_id)
+    format!("{STREAM}{}", job.job_id)
 }
 
-/// What is decided about a job that is not there is recorded under this.
-const NO_JOB: &str = "job:-";
+/// Where the answers to requests about a stream were kept, if it is a job's.
+pub fn scope_of(stream: &str) -> Option<String> {
+    stream.strip_prefix(STREAM).map(scope)
+}
 
 /// The job, for one who may do something about it: the role matrix rules as on dead letters of the outbox.
 async fn load(work: &mut Work, job_id: &str) -> Result<JobRow, Refusal> {
     let job = work.app.store.jobs().get(job_id).await?;
-    let stream = job.as_ref().map_or_else(|| NO_JOB.to_owned(), stream_of);
+    let stream = job.as_ref().map_or_else(|| scope(job_id), stream_of);
     // The job itself may move on after this: the commit holds only if it did not.
     work.watch(&stream).await?;
     let nothing_in_particular = Matter::of_a_new_seed(PrivacyLevel::Open);

@@ -22,6 +22,7 @@ use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidPath, ValidQuery};
+use crate::jobs;
 use crate::ledger::routes::{Auditor, authorize_audit};
 use crate::ledger::source::IDS_AT_ONCE;
 use crate::rulings::pinned::{PinnedError, PinnedModules};
@@ -126,8 +127,14 @@ async fn was_asked_by(app: &App, caller: &Caller, row: &DecisionRow) -> Result<b
     let Some(actor) = caller.actor() else {
         return Ok(false);
     };
-    let kept = app.store.response(&row.entity_id, &row.request_id).await?;
-    Ok(kept.is_some_and(|kept| kept.actor == actor.user_id && kept.at_ms == row.at_ms))
+    let of_a_job = jobs::admin::scope_of(&row.entity_id);
+    for scope in std::iter::once(&row.entity_id).chain(&of_a_job) {
+        let kept = app.store.response(scope, &row.request_id).await?;
+        if kept.is_some_and(|kept| kept.actor == actor.user_id && kept.at_ms == row.at_ms) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -75,9 +75,6 @@ codes! {
     InvalidCursor "invalid_cursor" 400 Some
         "The cursor is not the `next` of a page of this list, with these filters, for this caller.",
         "Begin at the first page, without `after`.";
-    BodyUnexpected "body_unexpected" 400 Every
-        "The request has a body, and reads have none.",
-        "Send it without.";
     BodyIncomplete "body_incomplete" 400 Every
         "The body was cut off, or is not as the head says.",
         "Send the request again with the same `Idempotency-Key`.";

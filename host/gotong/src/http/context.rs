@@ -323,14 +323,11 @@ async fn prepare(
     let (mut parts, body) = request.into_parts();
     let (bytes, room) = if body.is_end_stream() {
         (Bytes::new(), None)
-    } else if is_read(&parts.method) {
-        pass_over(&app.config.limits, body);
-        return Err(Problem::new(
-            Code::BodyUnexpected,
-            "a read has no body: send it without",
-        ));
-    } else if caller.actor().is_none() && !dev::takes_bodies_of_anybody(app, &parts.uri) {
-        // A write asks for a token before it asks for anything else: nobody needs this body.
+    } else if is_read(&parts.method)
+        || (caller.actor().is_none() && !dev::takes_bodies_of_anybody(app, &parts.uri))
+    {
+        // The body of a read means nothing (RFC 9110, 9.3.1), and a write asks for a token before it asks for anything
+        // else: nobody needs this one.
         pass_over(&app.config.limits, body);
         (Bytes::new(), None)
     } else {

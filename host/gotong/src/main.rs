@@ -16,8 +16,10 @@ mod ledger;
 mod metrics;
 mod problems;
 mod redis;
+mod request;
 mod rulings;
 mod startup;
+mod tally;
 mod telemetry;
 #[cfg(test)]
 mod testing;

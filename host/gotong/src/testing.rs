@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use gotong_engine::types::{TokenRole, Trigger};
 use gotong_store::{Migrations, Store, Target};
 use sha2::{Digest, Sha256};
 
 use crate::app::{App, Rules};
 use crate::config::Config;
-use crate::http::auth::{Actor, Tokens};
-use crate::http::context::CommandContext;
+use crate::http::auth::Tokens;
 use crate::http::paging::Cursors;
 use crate::jobs::Kinds;
 use crate::redis::Redis;
+use crate::request::Actor;
+use crate::request::CommandContext;
 use crate::rulings::gate::TracksByScope;
 use crate::startup::{job_kinds, load_policies};
 
@@ -77,7 +77,7 @@ pub fn context(who: &str, key: &str) -> CommandContext {
         request_digest: hex::encode(Sha256::digest(key)),
         now_ms: 1_700_000_000_000,
         trigger: Trigger::UserAction,
-        success: StatusCode::CREATED,
+        creates: true,
         lease: None,
         place: None,
     }

@@ -12,9 +12,8 @@ use serde_json::json;
 use super::{CliError, Where};
 use crate::config::Config;
 use crate::ledger::source::{PAGE, Source};
-use crate::rulings::shadow::Said;
 use crate::rulings::shadow::counts::{Kind, KindCount, ShadowView, most_frequent};
-use crate::rulings::shadow::store::DifferenceRow;
+use crate::rulings::shadow::{DifferenceRow, Said};
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {

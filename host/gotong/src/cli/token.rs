@@ -8,7 +8,8 @@ use gotong_policy_tool::say;
 
 use super::CliError;
 use crate::config::{Config, DEV_SECRET, Secret};
-use crate::http::auth::{Actor, sign};
+use crate::http::auth::sign;
+use crate::request::Actor;
 
 /// Prints a token on stdout. With no key configured it is signed with the public dev key, which only
 /// `--dev` servers accept.

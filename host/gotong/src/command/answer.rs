@@ -7,9 +7,9 @@ use gotong_store::{CommitError, StoreError, StoredResponse};
 use serde::Serialize;
 
 use super::refusal::{Fault, Refusal};
-use crate::http::context::CommandContext;
 use crate::http::problem::{Asked, PROBLEM_JSON, Problem, RulingNote};
 use crate::problems::Code;
+use crate::request::CommandContext;
 use crate::telemetry::error_for_log;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -76,7 +76,10 @@ impl Answer {
     ) -> Result<Self, CommandError> {
         let (status, body) = match outcome {
             Ok(value) => (
-                context.success,
+                match context.creates {
+                    true => StatusCode::CREATED,
+                    false => StatusCode::OK,
+                },
                 serde_json::to_string(value).map_err(Fault::from)?,
             ),
             Err(refusal) => {

@@ -21,9 +21,9 @@ use serde::Serialize;
 use tokio::time::timeout_at;
 
 use crate::app::App;
-use crate::http::auth::Actor;
-use crate::http::context::CommandContext;
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::request::CommandContext;
 use answer::{Answer, CommandError};
 use refusal::{Fault, Refusal};
 use tracing::Instrument;

@@ -10,8 +10,9 @@ use super::Command;
 use super::answer::CommandError;
 use super::refusal::Refusal;
 use super::work::Work;
-use crate::http::auth::{Actor, Tokens};
+use crate::http::auth::Tokens;
 use crate::ledger::event::{Event, EventKind};
+use crate::request::Actor;
 use crate::testing::{app, context};
 
 /// Appends to a stream; as long as `interruptions` last, somebody else appends between its facts and its commit,

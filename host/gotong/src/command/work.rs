@@ -13,11 +13,11 @@ use uuid::Uuid;
 use super::refusal::{Fault, Refusal};
 use crate::app::App;
 use crate::clock::Millis;
-use crate::http::auth::Actor;
-use crate::http::context::CommandContext;
 use crate::ledger::event::Event;
 use crate::ledger::{self, Circumstances, DecisionDigest, Tip};
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::request::CommandContext;
 use crate::rulings::shadow::Observations;
 use crate::rulings::{self, Given, NOWHERE};
 

@@ -3,15 +3,14 @@
 //! Promises: the author's relation is made in the commit that shares the seed; a relation ends and is never
 //! removed; there is at most one pic. Every action asks the role-matrix policy with facts from the store.
 
-pub mod authority;
 pub mod pic;
 pub mod relations;
 pub mod routes;
-pub mod store;
+mod store;
 pub mod view;
 
 use gotong_engine::role_matrix::{Action, AuthorizeFacts};
-use gotong_engine::types::{PrivacyLevel, Relations, Track};
+use gotong_engine::types::{PrivacyLevel, Relations, Stage, Track};
 use serde::Deserialize;
 use serde_json::json;
 use tracing::Instrument;
@@ -20,11 +19,12 @@ use crate::clock::Millis;
 use crate::command::Command;
 use crate::command::refusal::{Fault, Refusal};
 use crate::command::work::Work;
-use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
+use crate::request::Actor;
+use crate::rulings::authority::{self, Matter};
 use crate::words::{ScopeId, Text, Title};
-use authority::Matter;
-use store::{EntityRow, RelationRow, SomePeople};
+pub use store::EntityRow;
+use store::{RelationRow, SomePeople};
 use view::EntityView;
 
 /// `POST /v1/entities`
@@ -122,6 +122,34 @@ async fn facts(work: &mut Work, entity_id: &str) -> Result<Entity, Refusal> {
         row,
         mine: relations::union(&mine),
     })
+}
+
+/// Notes the transition whose gate is open; none when that was decided.
+pub fn set_open_transition(
+    work: &mut Work,
+    entity_id: &str,
+    transition_id: Option<&str>,
+) -> Result<(), Refusal> {
+    work.merge(
+        store::entity_key(entity_id),
+        &json!({"open_transition": transition_id}),
+    )
+}
+
+/// Changes the stage, which ends whatever was open.
+pub fn move_to(
+    work: &mut Work,
+    entity_id: &str,
+    track: Track,
+    stage: Stage,
+) -> Result<(), Refusal> {
+    let moved = json!({
+        "track": track,
+        "stage": stage,
+        "stage_since_ms": work.now_ms(),
+        "open_transition": null,
+    });
+    work.merge(store::entity_key(entity_id), &moved)
 }
 
 impl Command for Share {

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::relations::{begin, finish, known, union};
-use super::{At, Entity, authority, load, store, view};
+use super::{At, Entity, load, store, view};
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::rulings::authority;
 use crate::words::UserId;
 
 /// `PUT /v1/entities/{id}/pic`: nominates that person; sent by the nominee about oneself, it accepts.

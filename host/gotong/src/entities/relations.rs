@@ -13,14 +13,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::store::{self, RelationRow};
 use super::view::{self, Sight};
-use super::{At, Entity, authority, load};
+use super::{At, Entity, load};
 use crate::clock::Millis;
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::rulings::authority;
 use crate::words::UserId;
 
 /// One relation, by its word.
@@ -92,6 +93,11 @@ impl From<RelationRow> for RelationView {
             until_ms,
         }
     }
+}
+
+/// Everybody who is something to an entity now, in the order of user ids.
+pub async fn everybody(work: &Work, entity_id: &str) -> Result<Vec<RelationRow>, Refusal> {
+    Ok(store::people(&work.app.store, entity_id).await?)
 }
 
 /// All the relations of some rows.

@@ -9,16 +9,16 @@ use utoipa_axum::routes;
 use super::pic::Nominate;
 use super::pic::PicView;
 use super::relations::{Relation, RelationView, Take};
-use super::view::{self, EntityView, PermissionsView, PersonHere};
+use super::view::{self, EntityView, PersonHere};
 use super::{At, Share};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
-use crate::http::context::{CommandContext, ReadContext};
 use crate::http::paging::{Page, Paging};
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
 use crate::problems::Code;
+use crate::request::{CommandContext, ReadContext};
 use crate::words::Id;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -28,7 +28,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(take))
         .routes(routes!(end))
         .routes(routes!(nominate))
-        .routes(routes!(permissions))
         .routes(routes!(stage))
         .routes(routes!(people))
 }
@@ -168,29 +167,6 @@ async fn nominate(
         },
     )
     .await
-}
-
-/// What the viewer may do here
-///
-/// For drawing buttons: every action is ruled again when it is asked for.
-#[utoipa::path(
-    get,
-    path = "/entities/{id}/permissions",
-    operation_id = "read_permissions",
-    tag = "entities",
-    params(("id" = inline(Id), Path, description = "The entity's id")),
-    security((), ("bearer" = [])),
-    responses((status = 200, body = PermissionsView), (status = 404)),
-)]
-async fn permissions(
-    State(app): State<App>,
-    context: ReadContext,
-    ValidPath(id): ValidPath<Id>,
-) -> Result<Json<PermissionsView>, Problem> {
-    view::permissions(&app, &context, id.as_str())
-        .await
-        .map(Json)
-        .map_err(refused)
 }
 
 /// Where the entity stands on its track.

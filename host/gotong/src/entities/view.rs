@@ -1,19 +1,19 @@
 //! What a viewer gets to see of an entity: the projection the role-matrix rules, field by field.
 
-use gotong_engine::role_matrix::{Action, Fields, PermittedFacts, ProjectFacts, Projection};
+use gotong_engine::role_matrix::{Fields, ProjectFacts, Projection};
 use gotong_engine::types::{PrivacyLevel, Relations, Stage, Track};
 use serde::Serialize;
 
 use super::store::{self, EntityRow, RelationPlace, RelationRow, SomePeople};
-use super::{Entity, authority, relations};
+use super::{Entity, relations};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::http::auth::Caller;
-use crate::http::context::ReadContext;
-use crate::http::paging::Listed;
-use crate::rulings;
+use crate::request::Caller;
+use crate::request::Listed;
+use crate::request::ReadContext;
+use crate::rulings::{self, authority};
 
 /// How many people a view holds; all of them are read page by page.
 pub const INLINED: usize = 50;
@@ -58,14 +58,6 @@ pub struct PersonHere {
     pub person: Person,
     pub relation: String,
     pub since_ms: Millis,
-}
-
-/// What the viewer may do here, for drawing buttons.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct PermissionsView {
-    pub entity_id: String,
-    pub actions: Vec<Action>,
-    pub your_relations: Relations,
 }
 
 /// An entity that its viewer may know of, with the fields the viewer may see.
@@ -242,38 +234,6 @@ pub fn of_command(
 ) -> Result<EntityView, Refusal> {
     let projection = project_for_actor(work, entity)?;
     Ok(assemble(entity, people, &projection))
-}
-
-pub async fn permissions(
-    app: &App,
-    context: &ReadContext,
-    entity_id: &str,
-) -> Result<PermissionsView, Refusal> {
-    let Visible { entity, .. } = visible(app, context, entity_id).await?;
-    let standing = authority::viewing(
-        &context.caller,
-        &entity.matter(context.now_ms, context.caller.user_id()),
-    );
-    let snapshot = match &entity.row.open_transition {
-        Some(transition_id) => {
-            crate::transitions::snapshot_of(app, transition_id, context.caller.user_id()).await?
-        }
-        None => Relations::empty(),
-    };
-    let actions = rulings::peek(
-        app,
-        &entity.row.scope_id,
-        &PermittedFacts {
-            standing,
-            snapshot,
-            approvals: Relations::empty(),
-        },
-    )?;
-    Ok(PermissionsView {
-        entity_id: entity_id.to_owned(),
-        actions,
-        your_relations: entity.mine,
-    })
 }
 
 fn assemble(entity: &Entity, people: SomePeople, projection: &Projection) -> EntityView {

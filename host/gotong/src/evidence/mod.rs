@@ -3,7 +3,7 @@
 
 mod fields;
 pub mod routes;
-pub mod store;
+mod store;
 
 use gotong_engine::role_matrix::Action;
 use jiff::Timestamp;
@@ -15,9 +15,9 @@ use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities;
-use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
 use crate::words::{Id, Text, WitnessName};
 use fields::Fields;
 use store::EvidenceRow;
@@ -108,6 +108,11 @@ struct Checked {
     observed_at_ms: Millis,
     data: Value,
     warnings: Vec<String>,
+}
+
+/// How much evidence there is of an entity.
+pub async fn count(work: &Work, entity_id: &str) -> Result<u32, Refusal> {
+    Ok(store::count(&work.app.store, entity_id).await?)
 }
 
 impl Command for Submit {

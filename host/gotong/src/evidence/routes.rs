@@ -7,8 +7,8 @@ use utoipa_axum::routes;
 use super::{EvidenceView, Submit};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
-use crate::http::context::CommandContext;
 use crate::http::valid::ValidJson;
+use crate::request::CommandContext;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(create))

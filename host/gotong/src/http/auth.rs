@@ -12,6 +12,7 @@ use super::problem::Problem;
 use crate::clock::system_now_ms;
 use crate::config::{Auth, ConfigError, Secret};
 use crate::problems::Code;
+use crate::request::{Actor, Caller};
 
 /// Longest `sub` and `username`, in characters.
 const LONGEST_NAME: usize = 128;
@@ -27,58 +28,6 @@ struct Claims {
     exp: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
-}
-
-/// The person (or service) a valid token speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor {
-    pub user_id: String,
-    pub username: String,
-    pub role: TokenRole,
-}
-
-impl Actor {
-    /// The host's own timers.
-    pub fn system() -> Self {
-        Self {
-            user_id: "system".into(),
-            username: "system".into(),
-            role: TokenRole::System,
-        }
-    }
-
-    /// A person whose identity the token's issuer vouches for.
-    pub fn is_verified(&self) -> bool {
-        matches!(
-            self.role,
-            TokenRole::User | TokenRole::Moderator | TokenRole::Admin
-        )
-    }
-}
-
-/// Who is asking: nobody in particular, or an actor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    Anonymous,
-    Known(Actor),
-}
-
-impl Caller {
-    pub fn actor(&self) -> Option<&Actor> {
-        match self {
-            Self::Anonymous => None,
-            Self::Known(actor) => Some(actor),
-        }
-    }
-
-    pub fn role(&self) -> TokenRole {
-        self.actor()
-            .map_or(TokenRole::Anonymous, |actor| actor.role)
-    }
-
-    pub fn user_id(&self) -> &str {
-        self.actor().map_or("", |actor| actor.user_id.as_str())
-    }
 }
 
 /// Checks tokens. One key per algorithm: a token cannot choose which key checks it (RFC 8725, 3.1).

@@ -8,20 +8,18 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use gotong_engine::types::Trigger;
-use gotong_store::Lease;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::auth::{Actor, Caller};
 use super::dev;
-use super::limits::{Place, head_fits};
+use super::limits::head_fits;
 use super::problem::{Asked, Problem};
 use super::rate::{RouteClass, Who, tell, too_many};
 use crate::app::App;
@@ -29,6 +27,7 @@ use crate::clock::Millis;
 use crate::config::Limits;
 use crate::metrics::words::Room;
 use crate::problems::Code;
+use crate::request::{Actor, Caller, CommandContext, Place, ReadContext, TIMER_PREFIX};
 use crate::telemetry::traces;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -38,38 +37,9 @@ const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id")
 /// So many times the largest body may go by of one that is refused.
 const GOES_BY: usize = 4;
 
-/// Requests of the host's own timers begin so; nobody else's may.
-pub const TIMER_PREFIX: &str = "timer:";
-
 /// The body of a write, read once and within its limit.
 #[derive(Clone, Debug, Default)]
 pub struct BodyBytes(pub Bytes);
-
-/// A write: what makes it one effect, whose it is, and when it happened.
-#[derive(Clone, Debug)]
-pub struct CommandContext {
-    pub actor: Actor,
-    /// The caller's `Idempotency-Key`.
-    pub request_id: String,
-    pub correlation_id: String,
-    /// SHA-256 over method, path and canonical body: what "the same request" means.
-    pub request_digest: String,
-    pub now_ms: Millis,
-    pub trigger: Trigger,
-    /// The status of success: 201 for a POST, 200 otherwise.
-    pub success: StatusCode,
-    /// Of the job this is the work of: its commit finishes the job.
-    pub lease: Option<Lease>,
-    /// What the request takes of the host, until the command has ended. A job's work takes its worker's slot.
-    pub place: Option<Place>,
-}
-
-/// A read: who asks, and when.
-#[derive(Clone, Debug)]
-pub struct ReadContext {
-    pub caller: Caller,
-    pub now_ms: Millis,
-}
 
 impl ReadContext {
     /// Who asks, for what nobody is shown without a token.
@@ -90,7 +60,7 @@ struct RequestContext {
     correlation_id: String,
     request_digest: String,
     now_ms: Millis,
-    success: StatusCode,
+    creates: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
@@ -112,7 +82,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
             correlation_id,
             request_digest,
             now_ms,
-            success,
+            creates,
             ..
         } = context;
         Ok(Self {
@@ -122,7 +92,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CommandContext {
             request_digest,
             now_ms,
             trigger: Trigger::UserAction,
-            success,
+            creates,
             lease: None,
             place,
         })
@@ -350,11 +320,7 @@ async fn prepare(
             request_digest(&parts.method, parts.uri.path(), &bytes)
         },
         now_ms: app.clock.now_ms(),
-        success: if parts.method == Method::POST {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
+        creates: parts.method == Method::POST,
     };
     parts.extensions.insert(context);
     parts.extensions.insert(BodyBytes(bytes.clone()));

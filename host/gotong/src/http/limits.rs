@@ -14,6 +14,7 @@ use super::rate::RateLimits;
 use crate::config::{Config, Limits};
 use crate::problems::Code;
 use crate::redis::Redis;
+use crate::request::Place;
 
 /// How long a client that found no room waits before it comes again.
 pub const COME_AGAIN_S: u32 = 1;
@@ -26,12 +27,6 @@ pub struct Gate {
     room: Arc<Semaphore>,
     /// In units of [`UNIT`].
     bodies: Arc<Semaphore>,
-}
-
-/// What a request takes of the host, held until its work is done: a command goes on when nobody waits for it any more.
-#[derive(Clone, Debug)]
-pub struct Place {
-    _held: Arc<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit)>,
 }
 
 /// Bodies are counted by the kilobyte.
@@ -65,9 +60,7 @@ impl Gate {
     pub fn enter(&self, body: Option<OwnedSemaphorePermit>) -> Result<Place, Problem> {
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room = room.map_err(|_| overloaded())?;
-        Ok(Place {
-            _held: Arc::new((body, room)),
-        })
+        Ok(Place::holding((body, room)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP: router, request context, tokens, problems. Knows the services.
 //!
-//! Their `routes.rs` are its handlers. The rest of a service knows of it who asks and in which request (`auth`,
-//! `context`), no route; `command` words its answers as problems, and `metrics` counts by the classes of its routes.
+//! Their `routes.rs` are its handlers; the rest of a service knows nothing of it. `command/answer.rs` words answers as problems,
+//! and `metrics` counts by the classes of its routes.
 
 pub mod address;
 pub mod auth;

@@ -20,11 +20,11 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::auth::Caller;
 use super::problem::{Asked, Problem};
 use crate::config::Config;
 use crate::ledger::source::PAGE;
 use crate::problems::Code;
+use crate::request::{Caller, Listed};
 
 /// How many items a page has at most; 20 unless the caller says otherwise.
 pub type PageSize = Size<20, 50>;
@@ -100,13 +100,6 @@ pub struct Page<T> {
     /// Give it back as `after`; null: that is all.
     #[schema(required)]
     pub next: Option<String>,
-}
-
-/// Some items of a list, and the place behind which the next ones follow; none: that is all.
-#[derive(Debug)]
-pub struct Listed<T, P> {
-    pub items: Vec<T>,
-    pub next: Option<P>,
 }
 
 /// Makes and reads cursors.
@@ -245,7 +238,7 @@ mod tests {
     use gotong_engine::types::TokenRole;
 
     use super::*;
-    use crate::http::auth::Actor;
+    use crate::request::Actor;
 
     fn known(user_id: &str) -> Caller {
         Caller::Known(Actor {

@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::authority::{self, Matter};
-use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::rulings::authority::{self, Matter};
 
 /// A job, as admins and services see it.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]

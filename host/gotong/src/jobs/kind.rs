@@ -18,8 +18,8 @@ use super::request_id;
 use crate::app::App;
 use crate::command::Command;
 use crate::command::answer::CommandError;
-use crate::http::auth::Actor;
-use crate::http::context::CommandContext;
+use crate::request::Actor;
+use crate::request::CommandContext;
 
 /// What most kinds wait between attempts.
 const USUAL: BackOff = BackOff {
@@ -103,7 +103,7 @@ impl Claimed {
             request_digest: self.job.kind.clone(),
             now_ms: app.clock.now_ms(),
             trigger: Trigger::Timer,
-            success: StatusCode::OK,
+            creates: false,
             lease: Some(self.lease.clone()),
             place: None,
         }

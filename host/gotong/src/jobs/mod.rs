@@ -29,8 +29,8 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::app::App;
 use crate::config;
-use crate::http::context::TIMER_PREFIX;
 use crate::redis::Redis;
+use crate::request::TIMER_PREFIX;
 use dispatch::Dispatcher;
 pub use id::JobId;
 pub use kind::{Attempts, Kind, Kinds};

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use gotong_store::{Due, JobState};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -14,12 +13,12 @@ use super::admin::{self, Cancel, JobView, JobsPage, Retry};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
 use crate::command::refusal::Refusal;
-use crate::http::context::CommandContext;
 use crate::http::paging::PageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
 use crate::ledger::routes::Auditor;
+use crate::request::CommandContext;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
@@ -151,7 +150,7 @@ async fn cancel(
 /// Neither makes anything new, so a success is 200.
 fn nothing_created(context: CommandContext) -> CommandContext {
     CommandContext {
-        success: StatusCode::OK,
+        creates: false,
         ..context
     }
 }

@@ -23,8 +23,9 @@ use crate::command::Command;
 use crate::command::refusal::{Fault, Refusal};
 use crate::command::work::Work;
 use crate::config::Config;
-use crate::http::auth::{Actor, Tokens};
+use crate::http::auth::Tokens;
 use crate::ledger::event::{Event, EventKind};
+use crate::request::Actor;
 use crate::testing::{app_with, config, context};
 
 const LEASE_MS: i64 = 600;

@@ -13,14 +13,14 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::command::refusal::Refusal;
-use crate::entities::authority::{self, Matter};
-use crate::http::context::ReadContext;
 use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::ValidQuery;
 use crate::problems::Code;
+use crate::request::ReadContext;
 use crate::rulings;
+use crate::rulings::authority::{self, Matter};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()

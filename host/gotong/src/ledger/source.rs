@@ -376,7 +376,7 @@ impl Source {
             Self::Store(store) => ShadowPage {
                 sample_permille: None,
                 shadows: Vec::new(),
-                differences: shadow::store::page(store, after, PAGE).await?,
+                differences: shadow::page(store, after, PAGE).await?,
                 next: None,
             },
             Self::Host(host) => {

@@ -275,7 +275,7 @@ async fn ballots_exchanged_before_the_close_are_found_out() {
         closes_at_ms,
     };
     let mut timer = context("system", &format!("timer:close:{closes_at_ms}"));
-    timer.actor = crate::http::auth::Actor::system();
+    timer.actor = crate::request::Actor::system();
     timer.trigger = gotong_engine::types::Trigger::Timer;
     timer.now_ms = closes_at_ms;
     let closed = app.command(timer, close).await.unwrap();

@@ -13,7 +13,7 @@ use super::event::EventKind;
 use super::source::{Private, Source, SourceError};
 use super::{Body, DecisionDigest, Sealed, Tip, canonical, commitment, sha256_hex};
 use crate::command::refusal::Fault;
-use crate::transitions::store::{Choice, Tally};
+use crate::tally::{Choice, Tally};
 
 /// Pages that are read ahead of the one being checked: both cores have work, and memory holds so many pages.
 const AHEAD: usize = 4;

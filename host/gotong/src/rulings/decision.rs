@@ -2,7 +2,7 @@
 
 use gotong_engine::{Circumstances, ModuleSet, Record, Verdict};
 
-use crate::http::context::CommandContext;
+use crate::request::CommandContext;
 use crate::telemetry::traces::trace_id;
 
 /// A row of `policy_decision`: the engine's record, and where and when it was asked.

@@ -3,6 +3,7 @@
 //! A policy that traps, burns its fuel or cannot run denies, and that is recorded (invariant 8). `peek` is
 //! for reads: it leaves no record, and fails closed all the same.
 
+pub mod authority;
 pub mod decision;
 pub mod gate;
 pub mod pinned;
@@ -19,8 +20,8 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::command::refusal::{Refusal, Ruled};
-use crate::http::context::CommandContext;
 use crate::problems::Code;
+use crate::request::CommandContext;
 use decision::DecisionRow;
 
 /// The scope of what lies in none: the active module decides.

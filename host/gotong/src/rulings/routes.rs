@@ -16,8 +16,6 @@ use super::decision::DecisionRow;
 use crate::app::App;
 use crate::command::refusal::{Fault, Refusal};
 use crate::entities::view::visible;
-use crate::http::auth::Caller;
-use crate::http::context::ReadContext;
 use crate::http::paging::AuditPageSize;
 use crate::http::problem::Problem;
 use crate::http::refused;
@@ -25,6 +23,8 @@ use crate::http::valid::{ValidPath, ValidQuery};
 use crate::jobs;
 use crate::ledger::routes::{Auditor, authorize_audit};
 use crate::ledger::source::IDS_AT_ONCE;
+use crate::request::Caller;
+use crate::request::ReadContext;
 use crate::rulings::pinned::{PinnedError, PinnedModules};
 use crate::words::Id;
 

@@ -6,18 +6,20 @@ use gotong_engine::types::Relations;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::store::{self, BallotRow, Choice, EligibleRow, TransitionRow};
+use super::store::{self, BallotRow, EligibleRow, TransitionRow};
 use super::{Upon, view};
 use crate::app::App;
 use crate::clock::Millis;
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::{self, authority};
-use crate::http::auth::Actor;
-use crate::http::context::ReadContext;
+use crate::entities;
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::request::ReadContext;
+use crate::rulings::authority;
+use crate::tally::Choice;
 
 /// `POST /v1/transitions/{id}/votes`
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

@@ -8,16 +8,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ballot;
-use super::store::{self, BallotRow, Status, Tally, TransitionRow, window_end};
+use super::store::{self, BallotRow, Status, TransitionRow, window_end};
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::{self, store::EntityRow};
-use crate::http::auth::Actor;
-use crate::http::context::TIMER_PREFIX;
+use crate::entities::{self, EntityRow};
 use crate::jobs::{Attempts, Kind};
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
+use crate::request::TIMER_PREFIX;
+use crate::tally::Tally;
 
 /// Its word in the queue.
 const CLOSE_GATE: &str = "close_gate";
@@ -138,10 +139,7 @@ async fn end_window(
                 &ruling.reason,
                 &ruling.rule,
             );
-            work.merge(
-                entities::store::entity_key(&entity.entity_id),
-                &json!({"open_transition": null}),
-            )?;
+            entities::set_open_transition(work, &entity.entity_id, None)?;
             work.append(
                 &entity.entity_id,
                 Event::new(EventKind::TransitionRejected, transition.summary()),
@@ -175,13 +173,12 @@ pub fn apply(
     rule: &str,
 ) -> Result<(), Refusal> {
     settle(work, transition, Status::Applied, reason, rule);
-    let moved = json!({
-        "track": transition.to_track,
-        "stage": transition.to_stage,
-        "stage_since_ms": work.now_ms(),
-        "open_transition": null,
-    });
-    work.merge(entities::store::entity_key(&entity.entity_id), &moved)?;
+    entities::move_to(
+        work,
+        &entity.entity_id,
+        transition.to_track,
+        transition.to_stage,
+    )?;
     work.append(
         &entity.entity_id,
         Event::new(EventKind::TransitionApplied, transition.summary()),

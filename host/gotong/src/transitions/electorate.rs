@@ -8,8 +8,9 @@ use gotong_engine::types::{Effect, Relations, TokenRole};
 use super::store::{EligibleRow, FULL_VOTE_PERMILLE};
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::{Entity, authority, store};
-use crate::http::auth::Actor;
+use crate::entities::{Entity, relations};
+use crate::request::Actor;
+use crate::rulings::authority;
 
 #[derive(Debug)]
 pub struct Electorate {
@@ -35,7 +36,7 @@ impl Electorate {
 /// occurs, whether such a person votes.
 pub async fn gather(work: &mut Work, entity: &Entity) -> Result<Electorate, Refusal> {
     let mut people: BTreeMap<String, Relations> = BTreeMap::new();
-    for row in store::people(&work.app.store, entity.id()).await? {
+    for row in relations::everybody(work, entity.id()).await? {
         *people.entry(row.user_id.clone()).or_default() |= row.flag();
     }
     let members = people

@@ -7,8 +7,9 @@ pub mod ballot;
 pub mod close;
 pub mod electorate;
 pub mod objection;
+pub mod permissions;
 pub mod routes;
-pub mod store;
+mod store;
 pub mod view;
 
 use gotong_engine::Digest;
@@ -22,17 +23,16 @@ use serde_json::json;
 use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::entities::{self, Entity, authority};
-use crate::http::auth::Actor;
+use crate::entities::{self, Entity};
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
+use crate::request::Actor;
 use crate::rulings::Given;
+use crate::rulings::authority;
 use crate::words::Id;
 use electorate::Electorate;
 use store::{Around, EligibleRow, TransitionRow};
 use view::TransitionView;
-
-pub use ballot::snapshot_of;
 
 /// `POST /v1/transitions`
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -146,7 +146,7 @@ async fn plan_facts(
         eligible: electorate.eligible(),
         eligible_weight_permille: electorate.weight_permille(),
         has_pic: entity.row.pic_id.is_some(),
-        evidence: crate::evidence::store::count(&work.app.store, entity.id()).await?,
+        evidence: crate::evidence::count(work, entity.id()).await?,
         challenge_window_hours: input.challenge_window_hours,
         emergency: input.emergency,
         // Weights come from Tandang's influence, which a later service reads: until then no scope weighs votes.
@@ -208,10 +208,7 @@ fn open(
         };
         work.create(store::eligible_key(&row.transition_id, &row.user_id), &row)?;
     }
-    work.merge(
-        entities::store::entity_key(entity.id()),
-        &json!({"open_transition": transition.transition_id}),
-    )?;
+    entities::set_open_transition(work, entity.id(), Some(&transition.transition_id))?;
     work.schedule(close::timer(transition));
     Ok(())
 }

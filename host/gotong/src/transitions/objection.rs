@@ -13,8 +13,8 @@ use crate::command::Command;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::{self, Entity};
-use crate::http::auth::Actor;
 use crate::ledger::event::{Event, EventKind};
+use crate::request::Actor;
 use crate::words::Reason;
 
 /// `POST /v1/transitions/{id}/objections`

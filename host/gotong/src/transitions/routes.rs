@@ -1,4 +1,4 @@
-//! Routes of transitions, their gates, and an entity's timeline.
+//! Routes of transitions, their gates, an entity's timeline, and what may be done there.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,16 +10,17 @@ use utoipa_axum::routes;
 
 use super::ballot::{self, Receipt, Vote};
 use super::objection::{Challenge, Objection};
+use super::permissions::{self, PermissionsView};
 use super::store::{self, Filter, Status};
 use super::view::{self, EligiblePerson, TransitionView};
 use super::{Propose, Upon};
 use crate::app::App;
 use crate::command::answer::{Answer, CommandError};
-use crate::http::context::{CommandContext, ReadContext};
 use crate::http::paging::{Page, PageSize, Paging};
 use crate::http::problem::Problem;
 use crate::http::refused;
 use crate::http::valid::{ValidJson, ValidPath, ValidQuery};
+use crate::request::{CommandContext, ReadContext};
 use crate::words::{Id, ScopeId};
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(vote, own_votes))
         .routes(routes!(challenge))
         .routes(routes!(timeline))
+        .routes(routes!(permissions))
 }
 
 /// Propose a transition
@@ -289,4 +291,27 @@ async fn list(
     let size = query.limit.unwrap_or_default().get();
     let listed = view::list(&app, &context, &filter, size).await;
     cursors.page(listed.map_err(refused)?)
+}
+
+/// What the viewer may do here
+///
+/// For drawing buttons: every action is ruled again when it is asked for.
+#[utoipa::path(
+    get,
+    path = "/entities/{id}/permissions",
+    operation_id = "read_permissions",
+    tag = "entities",
+    params(("id" = inline(Id), Path, description = "The entity's id")),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = PermissionsView), (status = 404)),
+)]
+async fn permissions(
+    State(app): State<App>,
+    context: ReadContext,
+    ValidPath(id): ValidPath<Id>,
+) -> Result<Json<PermissionsView>, Problem> {
+    permissions::read(&app, &context, id.as_str())
+        .await
+        .map(Json)
+        .map_err(refused)
 }

@@ -13,6 +13,7 @@ use crate::clock::Millis;
 use crate::command::work::Work;
 use crate::entities::Entity;
 use crate::entities::view::INLINED;
+use crate::tally::{Choice, Tally};
 
 /// One full vote, in permille.
 pub const FULL_VOTE_PERMILLE: u32 = 1_000;
@@ -120,27 +121,6 @@ pub struct GateRow {
     pub policy_digest: Digest,
 }
 
-/// Ballots, by people or by weight in permille as the gate type has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Tally {
-    pub yes: u32,
-    pub no: u32,
-    pub abstain: u32,
-}
-
-impl Tally {
-    /// One more ballot.
-    pub fn with(mut self, choice: Choice, weight: u32) -> Self {
-        let side = match choice {
-            Choice::Yes => &mut self.yes,
-            Choice::No => &mut self.no,
-            Choice::Abstain => &mut self.abstain,
-        };
-        *side = side.saturating_add(weight);
-        self
-    }
-}
-
 /// One person of the snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EligibleRow {
@@ -148,14 +128,6 @@ pub struct EligibleRow {
     pub user_id: String,
     pub relations: Vec<String>,
     pub weight_permille: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Choice {
-    Yes,
-    No,
-    Abstain,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::view::{INLINED, Sight, Visible, visible, visible_among};
 use crate::entities::{self, Entity};
-use crate::http::context::ReadContext;
-use crate::http::paging::Listed;
+use crate::request::Listed;
+use crate::request::ReadContext;
 
 /// A transition record. `actor`, `gate.eligible_people` and `objections` are null for viewers who may not
 /// see the people of the entity; `gate.vote_tally` is null for everybody until the gate closes.

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cli::CliError;
 use crate::config::{Auth, DEV_SECRET, Secret};
-use crate::http::auth::{Actor, sign};
+use crate::http::auth::sign;
+use crate::request::Actor;
 
 const TOKEN_TTL_S: u64 = 24 * 60 * 60;
 

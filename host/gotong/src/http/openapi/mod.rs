@@ -19,10 +19,10 @@ use utoipa::openapi::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::context::CommandContext;
 use super::problem::Problem;
 use crate::app::App;
 use crate::problems::{Code, Reach};
+use crate::request::CommandContext;
 
 const ABOUT: &str = "\
 The API of a Gotong host: community matters (seeds), the people around them, and the gates through which they \

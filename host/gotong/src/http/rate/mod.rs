@@ -13,11 +13,11 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 
 use super::address;
-use super::auth::Caller;
 use super::problem::Problem;
 use crate::config::{Rate, Rates};
 use crate::problems::Code;
 use crate::redis::{Redis, RedisError};
+use crate::request::Caller;
 use crate::telemetry::error_for_log;
 use local::LocalRates;
 use shared::SharedRates;

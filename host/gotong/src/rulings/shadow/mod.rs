@@ -6,7 +6,7 @@
 
 pub mod counts;
 pub mod routes;
-pub mod store;
+mod store;
 
 use gotong_engine::{Evaluation, FUEL, Module, Outcome, Question, RecordMode};
 use gotong_store::{Commit, RowChange};
@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use super::decision::{self, DecisionRow};
 use crate::app::App;
-use crate::http::context::CommandContext;
+use crate::request::CommandContext;
 pub use counts::Shadows;
-use store::{DifferenceRow, Side};
+use store::Side;
+pub use store::{DifferenceRow, page};
 
 /// Above this a shadow takes too much of a command's time.
 const COSTLY_FUEL: u64 = FUEL / 10;

@@ -5,7 +5,7 @@ use gotong_engine::types::{Effect, PrivacyLevel, Relations, Trigger, TrustTier};
 
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::http::auth::{Actor, Caller};
+use crate::request::{Actor, Caller};
 
 /// What a policy may know of an entity and of the actor in it: no person, no text.
 #[derive(Clone, Debug)]

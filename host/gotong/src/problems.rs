@@ -196,7 +196,7 @@ codes! {
         "The policy engine could not run, so there is no ruling.",
         "Send it again after `Retry-After`.";
     NotReady "not_ready" 503 Every
-        "The store does not answer, does not let this host in or write, or can no longer be written. A write may still have taken effect.",
+        "The store does not answer, is busy, does not let this host in or write, or can no longer be written. A write may still have taken effect.",
         "Send the request again after `Retry-After`, a write with the same `Idempotency-Key`: its effect happens once.";
 }
 

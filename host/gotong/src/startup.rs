@@ -141,7 +141,8 @@ pub async fn may_write(store: &Store) -> Result<(), StartError> {
 
 /// Whether a server keeps what it acknowledges when hosts meet: some engines do not.
 pub async fn keeps_commits(store: &Store) -> Result<(), StartError> {
-    let Race { acknowledged, kept } = store.race(&Uuid::now_v7().to_string()).await?;
+    let id = Uuid::now_v7().to_string();
+    let Race { acknowledged, kept } = store.race(&id, system_now_ms()).await?;
     match acknowledged == kept {
         true => Ok(()),
         false => Err(StartError::LosesWrites { acknowledged, kept }),

@@ -110,8 +110,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store is away or closed to this host, rather than anything being wrong with what was asked: the same
-    /// may be asked again later.
+    /// Whether the store is away, busy or closed to this host, rather than anything being wrong with what was asked: the
+    /// same may be asked again later.
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
@@ -119,6 +119,7 @@ impl StoreError {
                 | StoreError::MayNotWrite
                 | StoreError::SignIn(_)
                 | StoreError::Broken
+                | StoreError::Busy(_)
         )
     }
 }

@@ -9,13 +9,17 @@ use surrealdb::types::{Value, Variables};
 use tokio::task::JoinSet;
 
 use crate::error::{EngineError, Failure, StoreError};
-use crate::key::Key;
+use crate::key::{Key, KeyRange};
+use crate::ledger::first_id;
 use crate::store::Store;
 use crate::wrote::wrote;
 
 /// Writers at once, and how often each of them writes: a second or less. Two of five such races found a surrealkv server out.
 const WRITERS: usize = 16;
 const WRITES_EACH: usize = 8;
+
+/// No race lasts so long.
+const LONGEST_MS: i64 = 60 * 60 * 1_000;
 
 const COUNT: &str = concat!(
     "BEGIN; LET $n = $row.n ?? 0; ",
@@ -33,12 +37,13 @@ pub struct Race {
 }
 
 impl Store {
-    /// Lets writers race for a row of their own, named `id`, and takes it away again.
+    /// Lets writers race for a row of their own, named `id` (a UUIDv7), and takes it away again; with it those of hosts
+    /// that were killed in the middle of theirs, an hour before `now_ms` or longer.
     ///
     /// # Errors
     ///
     /// When a write failed otherwise than by a conflict: then nothing can be said.
-    pub async fn race(&self, id: &str) -> Result<Race, StoreError> {
+    pub async fn race(&self, id: &str, now_ms: i64) -> Result<Race, StoreError> {
         let key = Key::new("race", id);
         let mut writers = JoinSet::new();
         for _ in 0..WRITERS {
@@ -61,9 +66,12 @@ impl Store {
             .bind_key("row", key.clone())
             .await?;
         let kept = rows.first(0)?.unwrap_or_default();
+        let abandoned = KeyRange::plain("race").before(first_id(now_ms.saturating_sub(LONGEST_MS)));
         let mut variables = Variables::new();
         variables.insert("row", key.to_value());
-        self.write("DELETE $row RETURN NONE", variables).await?;
+        variables.insert("abandoned", abandoned.to_value());
+        let over = "DELETE $row RETURN NONE; DELETE $abandoned RETURN NONE;";
+        self.write(over, variables).await?;
         Ok(Race { acknowledged, kept })
     }
 
@@ -76,5 +84,35 @@ impl Store {
             Err(Failure::Conflict(_)) => Ok(false),
             Err(failure) => Err(failure.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Migrations, Target};
+
+    #[tokio::test]
+    async fn a_race_takes_away_its_row_and_those_that_were_left_long_ago() {
+        let store = Store::open(&Target::Memory, None).await.unwrap();
+        store
+            .migrate(&Migrations::embedded().unwrap())
+            .await
+            .unwrap();
+        let now_ms = 1_763_900_000_000;
+        let [old, young, own] = [now_ms - LONGEST_MS - 1, now_ms - 1_000, now_ms].map(first_id);
+        for left in [&old, &young] {
+            let row = Key::new("race", left).to_value();
+            assert!(store.counted(&row).await.unwrap());
+        }
+        let race = store.race(&own, now_ms).await.unwrap();
+        assert_eq!(race.kept, race.acknowledged);
+        let left: Vec<String> = store
+            .read("SELECT VALUE record::id(id) FROM race")
+            .await
+            .unwrap()
+            .take(0)
+            .unwrap();
+        assert_eq!(left, [young]);
     }
 }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
-use harness::redis::{PASSWORD, RedisServer};
+use harness::redis::{self, PASSWORD, RedisServer};
 use harness::{Setup, gotong, root};
 use serde_json::Value;
 
@@ -94,6 +94,31 @@ fn a_host_that_is_well_set_up_has_nothing_that_failed() {
         "development",
     );
     is(&says(&mut doctor(&[])).1, "store", "warning", "in memory");
+}
+
+#[test]
+fn a_redis_is_reached_over_tls_by_whom_its_certificate_convinces() {
+    let (_redis, url) = RedisServer::start_with_tls();
+    let ask = |url: &str, vouched_by: &str| {
+        let mut doctor = doctor(&[]);
+        doctor.env("GOTONG_REDIS_URL", url);
+        says(doctor.env("SSL_CERT_FILE", redis::key(vouched_by)))
+    };
+    let (code, report) = ask(&url, "test-redis-ca.pem");
+    assert_eq!(code, 0, "{report:#}");
+    is(&report, "redis", "ok", "version 7.");
+    // Another name than the certificate's, and nobody who vouches for it.
+    let elsewhere = url.replace("127.0.0.1", "localhost");
+    for (url, vouched_by) in [(&elsewhere, "test-redis-ca.pem"), (&url, "test-redis.pem")] {
+        let (code, report) = ask(url, vouched_by);
+        assert_eq!(code, 1, "{report:#}");
+        is(&report, "redis", "failed", "certificate");
+        assert!(!report.to_string().contains(PASSWORD));
+    }
+    // Nor is it left to the address whether that is looked at.
+    let (code, report) = ask(&format!("{url}/#insecure"), "test-redis-ca.pem");
+    assert_eq!(code, 1, "{report:#}");
+    is(&report, "redis", "failed", "rediss:// for TLS");
 }
 
 /// A folder with a golden decision that the modules do not come to.

@@ -1,13 +1,24 @@
 //! A Redis of a test's own: the real `redis-server`, on a free port, with a folder and a password of its own.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 pub const PASSWORD: &str = "a-password-of-the-tests";
+
+/// A file of `fixtures/keys`.
+pub fn key(name: &str) -> PathBuf {
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/keys");
+    keys.join(name)
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
 
 /// A running server. Dropping it kills it (-9).
 pub struct RedisServer {
@@ -25,17 +36,29 @@ impl RedisServer {
 
     /// With settings of its own, as on the command line.
     pub fn start_with(settings: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
         let mut server = Self {
             dir: tempfile::tempdir().unwrap(),
-            port,
+            port: free_port(),
             settings: settings.iter().map(|text| (*text).to_owned()).collect(),
             child: None,
         };
         server.restart();
         server
+    }
+
+    /// With a second port that speaks TLS, by the certificate in `fixtures/keys`: the server, and its address there.
+    pub fn start_with_tls() -> (Self, String) {
+        let port = free_port().to_string();
+        let key = |name: &str| key(name).to_str().unwrap().to_owned();
+        let settings = [
+            ["--save", ""],
+            ["--tls-port", &port],
+            ["--tls-cert-file", &key("test-redis.pem")],
+            ["--tls-key-file", &key("test-redis.key")],
+            ["--tls-auth-clients", "no"],
+        ];
+        let server = Self::start_with(&settings.concat());
+        (server, format!("rediss://:{PASSWORD}@127.0.0.1:{port}"))
     }
 
     /// Starts it again on its port, with what its folder holds.

@@ -352,20 +352,29 @@ async fn ask(host: &Host, method: Method, origin: &str) -> Answer {
 
 #[tokio::test]
 async fn preflights_are_counted_by_address_and_measured() {
-    let host = counting(&[("PUBLIC", "minute", 1, 3)])
+    let host = counting(&[("PREFLIGHT", "minute", 1, 3), ("PUBLIC", "minute", 1, 1)])
         .env("GOTONG_CORS_ORIGINS", r#"["https://app.example"]"#)
         .start();
-    for _ in 0..2 {
-        ask(&host, Method::OPTIONS, "https://app.example")
+    for left_over in [2, 1] {
+        let answer = ask(&host, Method::OPTIONS, "https://app.example")
             .await
             .ok();
+        assert_eq!(left(&answer).0, left_over);
+        assert!(answer.headers.contains_key("x-correlation-id"));
     }
-    // The third of this class from this address.
+    // An OPTIONS that asks for nothing is answered, and counted, too.
+    let bare = host.request("", Method::OPTIONS, "/v1/transitions");
+    bare.send().await.ok();
+    let refused = ask(&host, Method::OPTIONS, "https://app.example").await;
+    is_limited(&refused);
+    assert!(
+        !refused.text.contains("Idempotency-Key"),
+        "{}",
+        refused.text
+    );
+    // They take nothing from others at the address.
     let metrics = host.get("ops/admin", "/metrics").await.ok().text;
     assert!(metrics.contains("method=\"OPTIONS\""), "{metrics}");
-    let refused = ask(&host, Method::OPTIONS, "https://app.example").await;
-    assert!(refused.headers.contains_key("retry-after"));
-    refused.is(429, "rate_limited");
     ask(&host, Method::GET, "https://app.example").await.ok();
 }
 

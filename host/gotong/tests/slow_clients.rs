@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use harness::{Host, Setup, new_key, token};
+use harness::{Host, Setup, host, new_key, token};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -373,14 +373,30 @@ async fn bodies_take_no_more_memory_together_than_they_may() {
         let request = host.request("sari", Method::POST, "/v1/entities");
         request.key(&new_key()).raw(body.clone()).send().await
     };
-    // One says how long it will be, the other does not: it may become as long as any.
-    let held = ["Content-Length: 1048576", "Transfer-Encoding: chunked"].map(|length| {
-        let mut stream = connect(&host);
-        stream
-            .write_all(write_head("budi", length).as_bytes())
-            .unwrap();
-        stream
-    });
+    let heads = ["Content-Length: 1048576", "Transfer-Encoding: chunked"];
+    let begin = |begun: &str| {
+        heads.map(|length| {
+            let mut stream = connect(&host);
+            let head = write_head("budi", length);
+            let size = match length.ends_with("chunked") {
+                true => "100000\r\n",
+                false => "",
+            };
+            stream
+                .write_all(format!("{head}{size}{begun}").as_bytes())
+                .unwrap();
+            stream
+        })
+    };
+    // What is announced and does not come takes nothing from anybody.
+    let silent: Vec<_> = (0..10).map(|_| begin("")).collect();
+    for _ in 0..10 {
+        share().await.ok();
+    }
+    drop(silent);
+    let held = begin(&"x".repeat(1_048_000));
+    // All of it has to be there before anybody else asks for the little that is left.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let until = Instant::now() + Duration::from_secs(4);
     let told = loop {
         let answer = share().await;
@@ -390,6 +406,9 @@ async fn bodies_take_no_more_memory_together_than_they_may() {
     };
     assert_eq!(told.headers["retry-after"], "1");
     told.is(503, "overloaded");
+    let metrics = host.get("ops/admin", "/metrics").await.ok().text;
+    let counted = "gotong_http_overloaded_total{for=\"body\"} 0";
+    assert!(!metrics.contains(counted), "{metrics}");
     host.get("sari", "/v1/audit/counts")
         .await
         .is(403, "role_not_held");
@@ -397,5 +416,64 @@ async fn bodies_take_no_more_memory_together_than_they_may() {
     let until = Instant::now() + Duration::from_secs(4);
     while share().await.status == 503 {
         assert!(Instant::now() < until, "there is no room again");
+    }
+}
+
+#[tokio::test]
+async fn one_read_too_many_is_told_to_come_again() {
+    let host = Setup::default().env("GOTONG_LIMITS__REQUESTS", "1").start();
+    host.seed("tuntaskan").await;
+    let mut told = 0;
+    for _ in 0..20 {
+        let reads = (0..40).map(|_| host.get("sari", "/v1/transitions?limit=50"));
+        for answer in join_all(reads).await {
+            if answer.status != 200 {
+                answer.is(503, "overloaded");
+                told += 1;
+            }
+        }
+    }
+    // One after another they are a few at once at most.
+    assert!(told > 400, "{told} of 800 reads found the host busy");
+}
+
+#[tokio::test]
+async fn who_is_refused_early_is_told_so_however_much_is_still_being_sent() {
+    let host = host();
+    let body = "x".repeat(1_000_000);
+    let chunked = format!("{:x}\r\n{}\r\n0\r\n\r\n", 3_000_000, "x".repeat(3_000_000));
+    let head = |who: &str, key: &str, length: &str| {
+        let whole = write_head(who, length);
+        match key {
+            "" => whole,
+            key => whole.replace("Idempotency-Key: ", &format!("Idempotency-Key: {key}")),
+        }
+    };
+    for (text, status, code) in [
+        (
+            head("sari", "a key ", "Content-Length: 1000000") + &body,
+            400,
+            "request_id_invalid",
+        ),
+        (
+            head(
+                "",
+                "",
+                "Authorization: Bearer no\r\nContent-Length: 1000000",
+            ) + &body,
+            401,
+            "token_invalid",
+        ),
+        (
+            head("sari", "", "Transfer-Encoding: chunked") + &chunked,
+            413,
+            "body_too_large",
+        ),
+    ] {
+        for _ in 0..20 {
+            let mut stream = connect(&host);
+            stream.write_all(text.as_bytes()).unwrap();
+            problem(&until_the_end(&mut stream).0, status, code);
+        }
     }
 }

@@ -313,12 +313,14 @@ fn is_lost_connection(error: &surrealdb::Error) -> bool {
     }
 }
 
-/// At its beginning: further on it could be somebody's text.
+/// At its beginning: further on it could be somebody's text. A batch that is too large is refused before any of it is
+/// queued.
 fn is_storage(message: &str) -> bool {
     let message = message
         .strip_prefix("Query not executed: ")
         .unwrap_or(message);
-    message.starts_with("There was a problem with a transaction: ")
+    let of_a_transaction = message.strip_prefix("There was a problem with a transaction: ");
+    of_a_transaction.is_some_and(|problem| problem != "Batch too large")
         || message.starts_with("There was a problem with the datastore: ")
 }
 
@@ -413,6 +415,8 @@ mod tests {
         for told in [full, &format!("Query not executed: {full}")] {
             assert!(matches!(failure(&[told]), Some(Failure::Storage(_))));
         }
+        let large = "There was a problem with a transaction: Batch too large";
+        assert!(matches!(failure(&[large]), Some(Failure::Other(_))));
         let text = format!("Expected `int` but found '{full}'");
         assert!(matches!(failure(&[&text]), Some(Failure::Other(_))));
     }

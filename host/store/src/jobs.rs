@@ -159,6 +159,10 @@ const CLAIM: &str = concat!(
         IF $job.state != 'pending' OR $job.wake_at_ms != $place {
             DELETE type::record('job_due', [$place, $job_id]) RETURN NONE
         };
+        LET $own = type::record('job_due', [$job.wake_at_ms, $job_id]);
+        IF $job.state = 'pending' AND $own.job_id = NONE {",
+    wrote!("INSERT { id: $own, job_id: $job_id, wake_at_ms: $job.wake_at_ms }"),
+    "   };
         false
     };
     COMMIT;"
@@ -338,7 +342,7 @@ impl Jobs<'_> {
     }
 
     /// Takes the job of a place in the order of waking, for `lease_ms`: the job under its new lease. None when it is not
-    /// due, is done, or someone else was quicker. A place that is not the job's own is gone afterwards.
+    /// due, is done, or someone else was quicker. A place that is not the job's own is gone afterwards, and its own is there.
     ///
     /// # Errors
     ///

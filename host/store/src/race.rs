@@ -67,12 +67,17 @@ impl Store {
             .await?;
         let kept = rows.first(0)?.unwrap_or_default();
         let abandoned = KeyRange::plain("race").before(first_id(now_ms.saturating_sub(LONGEST_MS)));
-        let mut variables = Variables::new();
-        variables.insert("row", key.to_value());
-        variables.insert("abandoned", abandoned.to_value());
-        let over = "DELETE $row RETURN NONE; DELETE $abandoned RETURN NONE;";
-        self.write(over, variables).await?;
+        self.take_away(key.to_value()).await?;
+        // Another host may be at the same: whoever comes later takes away what is left.
+        let _ = self.take_away(abandoned.to_value()).await;
         Ok(Race { acknowledged, kept })
+    }
+
+    async fn take_away(&self, rows: Value) -> Result<(), StoreError> {
+        let mut variables = Variables::new();
+        variables.insert("rows", rows);
+        self.write("DELETE $rows RETURN NONE", variables).await?;
+        Ok(())
     }
 
     /// One write of the race: `false` when it met another.

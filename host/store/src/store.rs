@@ -280,7 +280,15 @@ impl Store {
             if breakage.is_there() {
                 return Err(Failure::Broken);
             }
-            let write = store.run(&query, variables);
+            // A panic ends before the turn does: nobody writes to an engine in pieces.
+            let running = tokio::spawn({
+                let store = store.clone();
+                async move { store.run(&query, variables).await }
+            });
+            let write = async {
+                let ended = running.await;
+                ended.unwrap_or_else(|panicked| Err(breakage.note(EngineError::new(panicked))))
+            };
             if at_leisure {
                 write.await
             } else {
@@ -288,10 +296,7 @@ impl Store {
             }
         });
         let ended = writing.await;
-        ended.unwrap_or_else(|panicked| match self.is_embedded() {
-            true => Err(self.inner.breakage.note(EngineError::new(panicked))),
-            false => Err(Failure::Other(EngineError::new(panicked))),
-        })
+        ended.unwrap_or_else(|panicked| Err(Failure::Other(EngineError::new(panicked))))
     }
 }
 

@@ -90,19 +90,20 @@ impl App {
         let scope = command.scope(&context.actor);
         // For the same request here and on other hosts together, however often it is waited for.
         let wait = Duration::from_millis(self.config.limits.same_request_wait_ms);
-        let end = Instant::now() + wait;
+        let end = || Instant::now() + wait;
+        let first_end = end();
         let request = format!("{scope}\n{}", context.request_id);
-        let Ok(_running) = timeout_at(end.into(), self.requests.lock(&request)).await else {
+        let Ok(_running) = timeout_at(first_end.into(), self.requests.lock(&request)).await else {
             return Err(CommandError::StillRunning);
         };
-        let Some(mut turn) = self.turn(context, &request, end).await else {
+        let Some(mut turn) = self.turn(context, &request, first_end).await else {
             return Err(CommandError::StillRunning);
         };
         let _queued = self.streams.lock(&scope).await;
         for attempt in 0..self.config.limits.commit_tries {
             match self.attempt(&scope, context, command, &turn).await {
-                // Another host works it out by now: its answer is waited for.
-                Err(CommandError::TurnLost) => match self.turn(context, &request, end).await {
+                // Another host works it out by now: its answer is waited for, as long as it would be from the start.
+                Err(CommandError::TurnLost) => match self.turn(context, &request, end()).await {
                     Some(next) => turn = next,
                     None => return Err(CommandError::StillRunning),
                 },

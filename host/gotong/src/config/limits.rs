@@ -57,6 +57,8 @@ pub struct Rates {
     pub admin: ClassRates,
     /// Health, metrics and the API's own description; by address.
     pub public: Rate,
+    /// What browsers ask before a request of another origin's page; by address.
+    pub preflight: Rate,
 }
 
 /// Who has a valid token is counted by its subject, everybody else by address.
@@ -147,6 +149,8 @@ impl Default for Rates {
                 address: Rate::per_second(5, 20),
             },
             public: Rate::per_second(20, 100),
+            // One for each address that a page calls, whoever of a household or an office it is: as many as reads.
+            preflight: Rate::per_second(50, 200),
         }
     }
 }
@@ -204,12 +208,13 @@ impl Limits {
 }
 
 impl Rates {
-    fn all(&self) -> [Rate; 7] {
+    fn all(&self) -> [Rate; 8] {
         let Self {
             read,
             write,
             admin,
             public,
+            preflight,
             ..
         } = self;
         [
@@ -220,6 +225,7 @@ impl Rates {
             admin.subject,
             admin.address,
             *public,
+            *preflight,
         ]
     }
 }

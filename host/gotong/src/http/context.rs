@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -158,46 +158,70 @@ async fn serve(
     request: Request,
     next: Next,
 ) -> Response {
-    let caller = caller(app, request.headers());
-    let asked = Asked::of(request.method());
-    let who = Who::is(class, caller.as_ref().ok(), app.gate.address(&request));
+    let limits = &app.config.limits;
+    let (parts, body) = request.into_parts();
+    let caller = caller(app, &parts.headers);
+    let asked = Asked::of(&parts.method);
+    let who = Who::is(class, caller.as_ref().ok(), app.gate.address(&parts));
     let count = app.gate.rates.count(class, &who).await;
-    let answered = async {
+    let admitted = || {
         if let Some(wait) = count.and_then(|count| count.wait) {
             app.metrics.rate_limited(class, &who);
-            return Err(too_many(wait));
+            return Err(too_many(wait, asked));
         }
-        head_fits(&app.config.limits, request.uri(), request.headers())?;
-        let (ids, caller) = (ids?, caller?);
-        let limit = Duration::from_millis(app.config.limits.request_timeout_ms);
-        let within = async {
-            let preparing = tracing::debug_span!("prepare", correlation_id = ids.correlation_id);
-            let (mut request, room) = prepare(app, ids, caller, request)
-                .instrument(preparing)
-                .await?;
-            // Who is asked whether the host lives must not be told that it is busy.
-            if class != RouteClass::Public {
-                let place = app.gate.enter(room);
-                let place = place.inspect_err(|_| app.metrics.overloaded(Room::Request))?;
-                request.extensions_mut().insert(place);
-            }
-            Ok(next.run(request).await)
-        };
-        tokio::time::timeout(limit, within)
-            .await
-            .unwrap_or_else(|_| {
+        head_fits(limits, &parts.uri, &parts.headers)?;
+        Ok((ids?, caller?))
+    };
+    let answered = match admitted() {
+        Ok((ids, caller)) => {
+            let within = within(app, class, ids, caller, (parts, body), next);
+            let limit = Duration::from_millis(limits.request_timeout_ms);
+            let ended = tokio::time::timeout(limit, within).await;
+            ended.unwrap_or_else(|_| {
                 let detail = format!(
                     "the request took too long; send it again{}",
                     asked.same_key()
                 );
                 Err(Problem::new(Code::RequestTimeout, detail).retry_after(1))
             })
+        }
+        Err(problem) => {
+            pass_over(limits, body.into_data_stream());
+            Err(problem)
+        }
     };
-    let mut response = answered.await.unwrap_or_else(Problem::into_response);
+    let mut response = answered.unwrap_or_else(Problem::into_response);
     if let Some(count) = &count {
         tell(&mut response, class, count);
     }
     response
+}
+
+/// Answers a request that was let in.
+async fn within(
+    app: &App,
+    class: RouteClass,
+    ids: Ids,
+    caller: Caller,
+    request: (Parts, Body),
+    next: Next,
+) -> Result<Response, Problem> {
+    let preparing = tracing::debug_span!("prepare", correlation_id = ids.correlation_id);
+    let (mut request, room) = prepare(app, ids, caller, request)
+        .instrument(preparing)
+        .await?;
+    // Who is asked whether the host lives must not be told that it is busy.
+    if class == RouteClass::Public {
+        return Ok(next.run(request).await);
+    }
+    let place = app.gate.enter(room);
+    let place = place.inspect_err(|_| app.metrics.overloaded(Room::Request))?;
+    // A command keeps one of its own, for when nobody waits here any more; the request itself is gone when its
+    // handler begins.
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    drop(place);
+    Ok(response)
 }
 
 /// Who asks, by the one `Authorization` header.
@@ -218,24 +242,14 @@ fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     app.tokens.caller(authorization)
 }
 
-/// Room for a body as large as its head says, or as one may be.
-fn room_for(app: &App, body: &Body) -> Result<OwnedSemaphorePermit, Problem> {
-    let limits = &app.config.limits;
-    let bytes = match body.size_hint().upper().map(usize::try_from) {
-        None => limits.body_bytes,
-        Some(Ok(bytes)) if bytes <= limits.body_bytes => bytes,
-        Some(_) => return Err(too_large(limits)),
-    };
-    let room = app.gate.take_in(bytes);
-    room.inspect_err(|_| app.metrics.overloaded(Room::Body))
-}
-
-/// Lets a body go by that nobody needs, piece by piece: a client that still sends it would otherwise find its connection
-/// broken in the place of the answer.
-fn pass_over(limits: &Limits, body: Body) {
+/// Lets a body, or its rest, go by that nobody needs, piece by piece: a client that still sends it would otherwise find its
+/// connection broken in the place of the answer.
+fn pass_over(limits: &Limits, mut pieces: BodyDataStream) {
+    if pieces.is_end_stream() {
+        return;
+    }
     let most = limits.body_bytes.saturating_mul(GOES_BY);
     let limit = Duration::from_millis(limits.body_timeout_ms);
-    let mut pieces = body.into_data_stream();
     let going_by = async move {
         let mut bytes = 0;
         while let Some(Ok(piece)) = pieces.next().await {
@@ -255,60 +269,71 @@ fn too_large(limits: &Limits) -> Problem {
     )
 }
 
-/// The whole body, if it is small enough and comes in time.
-async fn whole(limits: &Limits, body: Body) -> Result<Bytes, Problem> {
-    let reading = async {
-        let mut chunks = body.into_data_stream();
-        let mut whole = Vec::new();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| {
-                Problem::new(
-                    Code::BodyIncomplete,
-                    "the body was cut off, or is not as the head says; send the request again with the same Idempotency-Key",
-                )
-            })?;
-            if whole.len() + chunk.len() > limits.body_bytes {
-                return Err(too_large(limits));
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(Bytes::from(whole))
-    };
+/// A body, and the room that it takes among all.
+type Held = (Bytes, Option<OwnedSemaphorePermit>);
+
+/// The whole body, if it is small enough, comes in time and finds room.
+async fn whole(app: &App, body: Body) -> Result<Held, Problem> {
+    let limits = &app.config.limits;
+    let mut pieces = body.into_data_stream();
     let limit = Duration::from_millis(limits.body_timeout_ms);
-    tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| {
-        Err(Problem::new(
+    match tokio::time::timeout(limit, gathered(app, &mut pieces)).await {
+        Ok(Ok(held)) => Ok(held),
+        Ok(Err(problem)) => {
+            pass_over(limits, pieces);
+            Err(problem)
+        }
+        Err(_) => Err(Problem::new(
             Code::BodyTimeout,
             "the body took too long to arrive; send the request again with the same Idempotency-Key",
-        ))
-    })
+        )),
+    }
 }
 
-/// Reads the body of who may send one. Nothing of it is read before there is room for all of it.
+/// Takes room for what is there: a body that is announced and does not come takes none.
+async fn gathered(app: &App, pieces: &mut BodyDataStream) -> Result<Held, Problem> {
+    let limits = &app.config.limits;
+    let most = u64::try_from(limits.body_bytes).unwrap_or(u64::MAX);
+    if HttpBody::size_hint(pieces).lower() > most {
+        return Err(too_large(limits));
+    }
+    let (mut whole, mut room) = (Vec::new(), None);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| {
+            Problem::new(
+                Code::BodyIncomplete,
+                "the body was cut off, or is not as the head says; send the request again with the same Idempotency-Key",
+            )
+        })?;
+        let bytes = whole.len() + piece.len();
+        if bytes > limits.body_bytes {
+            return Err(too_large(limits));
+        }
+        let found = app.gate.take_in(&mut room, bytes);
+        found.inspect_err(|_| app.metrics.overloaded(Room::Body))?;
+        whole.extend_from_slice(&piece);
+    }
+    Ok((Bytes::from(whole), room))
+}
+
+/// Reads the body of who may send one.
 async fn prepare(
     app: &App,
     ids: Ids,
     caller: Caller,
-    request: Request,
+    (mut parts, body): (Parts, Body),
 ) -> Result<(Request, Option<OwnedSemaphorePermit>), Problem> {
-    let (mut parts, body) = request.into_parts();
+    let is_of_a_stranger =
+        || caller.actor().is_none() && !dev::takes_bodies_of_anybody(app, &parts.uri);
     let (bytes, room) = if body.is_end_stream() {
         (Bytes::new(), None)
-    } else if is_read(&parts.method)
-        || (caller.actor().is_none() && !dev::takes_bodies_of_anybody(app, &parts.uri))
-    {
+    } else if is_read(&parts.method) || is_of_a_stranger() {
         // The body of a read means nothing (RFC 9110, 9.3.1), and a write asks for a token before it asks for anything
         // else: nobody needs this one.
-        pass_over(&app.config.limits, body);
+        pass_over(&app.config.limits, body.into_data_stream());
         (Bytes::new(), None)
     } else {
-        let limits = &app.config.limits;
-        match room_for(app, &body) {
-            Ok(room) => (whole(limits, body).await?, Some(room)),
-            Err(problem) => {
-                pass_over(limits, body);
-                return Err(problem);
-            }
-        }
+        whole(app, body).await?
     };
     let context = RequestContext {
         caller,
@@ -428,12 +453,12 @@ fn header_text(
     Ok(Some(text.to_owned()))
 }
 
-fn mint() -> String {
+pub(super) fn mint() -> String {
     Uuid::now_v7().to_string()
 }
 
 /// Puts both ids on the answer, and into its problem document if it is one.
-fn signed_off(
+pub(super) fn signed_off(
     mut response: Response,
     request_id: Option<String>,
     correlation_id: &str,

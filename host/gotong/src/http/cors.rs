@@ -1,7 +1,7 @@
 //! Which pages of other origins may call the API: those that the settings name, none by default.
 //!
-//! The layer stands outside the request middleware, so that pages can read refusals too. It answers preflights by
-//! itself: they are counted here.
+//! The layer stands outside the request middleware, so that pages can read refusals of their requests too. It answers
+//! preflights by itself: they are counted here. Of a refused preflight a page is told nothing, whatever the answer says.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::rate::{RATE_LIMIT, RATE_LIMIT_POLICY, RouteClass, Who, too_many};
+use super::context::{mint, signed_off};
+use super::problem::Asked;
+use super::rate::{RATE_LIMIT, RATE_LIMIT_POLICY, RouteClass, Who, tell, too_many};
 use crate::app::App;
 use crate::config::Config;
 
@@ -54,34 +56,38 @@ pub fn layer(config: &Config) -> Option<CorsLayer> {
     )
 }
 
-/// Counts preflights by address, measures and logs them: what the layer answers comes no further.
+/// Counts preflights by address, measures and logs them: what the layer answers comes no further, and it answers every
+/// OPTIONS.
 pub async fn preflights(State(app): State<App>, request: Request, next: Next) -> Response {
-    let asks = request
-        .headers()
-        .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if *request.method() != Method::OPTIONS || !asks {
+    if *request.method() != Method::OPTIONS {
         return next.run(request).await;
     }
     let started = Instant::now();
-    let class = RouteClass::Public;
-    let who = Who::is(class, None, app.gate.address(&request));
+    let correlation_id = mint();
+    let (parts, body) = request.into_parts();
+    let class = RouteClass::Preflight;
+    let who = Who::is(class, None, app.gate.address(&parts));
     let count = app.gate.rates.count(class, &who).await;
-    let response = match count.and_then(|count| count.wait) {
+    let mut response = match count.and_then(|count| count.wait) {
         Some(wait) => {
             app.metrics.rate_limited(class, &who);
-            too_many(wait).into_response()
+            too_many(wait, Asked::ToRead).into_response()
         }
-        None => next.run(request).await,
+        None => next.run(Request::from_parts(parts, body)).await,
     };
+    if let Some(count) = &count {
+        tell(&mut response, class, count);
+    }
     let (status, elapsed) = (response.status().as_u16(), started.elapsed());
     app.metrics.request("OPTIONS", "-", status, elapsed);
     let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
+        correlation_id,
         method = "OPTIONS",
         route = "-",
         status,
         elapsed_us,
         "request"
     );
-    response
+    signed_off(response, None, &correlation_id)
 }

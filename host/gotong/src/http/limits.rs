@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -43,17 +43,28 @@ impl Gate {
     }
 
     /// The address a request is counted under.
-    pub fn address(&self, request: &Request) -> IpAddr {
-        let peer = request.extensions().get::<Peer>();
+    pub fn address(&self, request: &Parts) -> IpAddr {
+        let peer = request.extensions.get::<Peer>();
         let peer = peer.map_or(NOWHERE, |peer| peer.0.ip());
-        self.proxies.client(peer, request.headers())
+        self.proxies.client(peer, &request.headers)
     }
 
-    /// Room for a body of so many bytes, before any of it is read.
-    pub fn take_in(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.bodies);
-        room.try_acquire_many_owned(units).map_err(|_| overloaded())
+    /// As much more room as a body takes that has grown to so many bytes.
+    pub fn take_in(
+        &self,
+        room: &mut Option<OwnedSemaphorePermit>,
+        bytes: usize,
+    ) -> Result<(), Problem> {
+        let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.div_ceil(UNIT).saturating_sub(held);
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.bodies).try_acquire_many_owned(more);
+        let more = more.map_err(|_| overloaded())?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
     }
 
     /// A place among the requests that are worked on.

@@ -63,7 +63,7 @@ pub enum Asked {
 impl Asked {
     pub fn of(method: &Method) -> Self {
         match *method {
-            Method::GET | Method::HEAD => Self::ToRead,
+            Method::GET | Method::HEAD | Method::OPTIONS => Self::ToRead,
             _ => Self::ToWrite,
         }
     }

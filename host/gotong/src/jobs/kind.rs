@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gotong_engine::types::Trigger;
@@ -66,8 +65,9 @@ pub enum JobError {
     /// Somebody else has the job now, or nobody does: it is not for this worker to say what becomes of it.
     #[error("its lease was lost")]
     LeaseLost,
+    /// With the status that a request would have been answered with.
     #[error("the command was refused with {0}")]
-    Refused(StatusCode),
+    Refused(u16),
     #[error(transparent)]
     Command(CommandError),
 }
@@ -147,7 +147,7 @@ impl Kind {
             if answer.status.is_success() {
                 Ok(())
             } else {
-                Err(JobError::Refused(answer.status))
+                Err(JobError::Refused(answer.status.as_u16()))
             }
         };
         Self::new(name, attempts, move |app, claimed| {

@@ -73,7 +73,13 @@ impl Slow {
 }
 
 async fn hosts(redis_url: Option<String>) -> (App, App) {
+    patient_hosts(redis_url, config().limits.same_request_wait_ms).await
+}
+
+/// Two hosts that wait so long for a request that is being worked out.
+async fn patient_hosts(redis_url: Option<String>, wait_ms: u64) -> (App, App) {
     let mut config = config();
+    config.limits.same_request_wait_ms = wait_ms;
     config.redis_url = redis_url.map(Secret::new);
     config.limits.rate.enabled = false;
     let here = app_with(config, job_kinds()).await;
@@ -167,7 +173,8 @@ async fn redis_killed_in_the_middle_of_a_command_leaves_one_effect() {
 #[tokio::test]
 async fn a_host_whose_turn_was_lost_stands_back_for_the_one_that_has_it() {
     let redis = RedisServer::start();
-    let (here, there) = hosts(Some(redis.url())).await;
+    // A turn is lost late: after longer than anybody waits for one.
+    let (here, there) = patient_hosts(Some(redis.url()), 1_000).await;
     let (held, other) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (command, second) = (Slow::held(&held), Slow::held(&other));
     let first_task = begin(&here, &command).await;
@@ -177,6 +184,7 @@ async fn a_host_whose_turn_was_lost_stands_back_for_the_one_that_has_it() {
     let second_task = begin(&there, &second).await;
     let later: u64 = redis.cli(&["GET", &key]).parse().unwrap();
     assert!(later > first, "{later} after {first}, over FLUSHALL");
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
     // The first host is through first, and does not commit: the turn is the other's.
     held.notify_one();
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -13,7 +13,7 @@ use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 
 use super::address;
-use super::problem::Problem;
+use super::problem::{Asked, Problem};
 use crate::config::{Rate, Rates};
 use crate::problems::Code;
 use crate::redis::{Redis, RedisError};
@@ -32,12 +32,20 @@ pub enum RouteClass {
     Write,
     Admin,
     Public,
+    /// What browsers ask before they send a request of another origin's page.
+    Preflight,
 }
 
 impl RouteClass {
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Public];
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Write,
+        Self::Admin,
+        Self::Public,
+        Self::Preflight,
+    ];
 
-    /// The one place where a class is chosen. `route` is the pattern of the route.
+    /// The one place where a class is chosen, but for preflights. `route` is the pattern of the route.
     pub fn of(method: &Method, route: &str) -> Self {
         let path = route.strip_prefix("/api").unwrap_or(route);
         let (root, rest) = match path.strip_prefix("/v1") {
@@ -69,6 +77,7 @@ impl RouteClass {
             Self::Write => "write",
             Self::Admin => "admin",
             Self::Public => "public",
+            Self::Preflight => "preflight",
         }
     }
 }
@@ -158,6 +167,7 @@ fn rate_of(rates: &Rates, class: RouteClass, who: &Who) -> Rate {
         RouteClass::Write => &rates.write,
         RouteClass::Admin => &rates.admin,
         RouteClass::Public => return rates.public,
+        RouteClass::Preflight => return rates.preflight,
     };
     match who {
         Who::Subject(_) => of_class.subject,
@@ -166,12 +176,13 @@ fn rate_of(rates: &Rates, class: RouteClass, who: &Who) -> Rate {
 }
 
 /// The problem of one request too many.
-pub fn too_many(wait: Duration) -> Problem {
-    Problem::new(
-        Code::RateLimited,
-        "too many requests; send this one again after the time in Retry-After, with the same Idempotency-Key",
-    )
-    .retry_after(u32::try_from(whole_seconds(wait).max(1)).unwrap_or(u32::MAX))
+pub fn too_many(wait: Duration, asked: Asked) -> Problem {
+    let detail = format!(
+        "too many requests; send this one again after the time in Retry-After{}",
+        asked.same_key()
+    );
+    Problem::new(Code::RateLimited, detail)
+        .retry_after(u32::try_from(whole_seconds(wait).max(1)).unwrap_or(u32::MAX))
 }
 
 /// Says on an answer how much is left (draft-ietf-httpapi-ratelimit-headers-10).

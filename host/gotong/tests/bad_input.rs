@@ -363,3 +363,39 @@ async fn the_clock_is_moved_only_by_a_whole_request() {
         .is(422, "invalid_field");
     send(r#"{"advance_ms": 1}"#).await.ok();
 }
+
+#[tokio::test]
+async fn an_answer_does_not_grow_with_what_it_quotes() {
+    let host = host();
+    let long = "f".repeat(900_000);
+    for body in [
+        json!({ &long: 1 }),
+        json!({"track": long, "title": "T", "scope_id": "id"}),
+        json!({"track": "tuntaskan", "title": "T", "scope_id": {"a": {"b": long}}}),
+    ] {
+        let refused = host.post("sari", "/v1/entities", body).await;
+        assert_eq!(refused.status, 422, "{}", &refused.text[..100]);
+        assert!(refused.text.len() < 3_000, "{} bytes", refused.text.len());
+        assert!(refused.text.contains('\u{2026}') || !refused.text.contains("fff"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_told_in_its_own_words() {
+    let host = host();
+    for (body, says) in [
+        ("null", "expected an object"),
+        (
+            r#"{"entity_id": "e", "to_stage": "bahas", "challenge_window_hours": -1}"#,
+            "expected a whole number",
+        ),
+    ] {
+        let request = host.request("sari", Method::POST, "/v1/transitions");
+        let refused = request.key(&new_key()).raw(body.to_owned()).send().await;
+        let refused = refused.is(422, "invalid_field");
+        assert!(refused.text.contains(says), "{}", refused.text);
+    }
+    let refused = host.get("sari", "/v1/transitions?limit=x").await;
+    let refused = refused.is(400, "invalid_query");
+    assert!(!refused.text.contains("deserialize"), "{}", refused.text);
+}

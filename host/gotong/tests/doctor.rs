@@ -186,6 +186,9 @@ fn what_is_broken_is_named_and_no_secret_with_it() {
         .unwrap();
     let golden = dir.path().join("golden");
     diverging(&golden);
+    let file = policies.join("policies.lock");
+    let file_url = format!("surrealkv://{}", file.join("store").display());
+    let full_url = format!("surrealkv://{}", policies.display());
     for (name, value, check, state, word) in [
         (
             "GOTONG_METRICS_LISTEN",
@@ -214,6 +217,41 @@ fn what_is_broken_is_named_and_no_secret_with_it() {
             "config",
             "failed",
             "store_people_key",
+        ),
+        (
+            "GOTONG_STORE_URL",
+            &*file_url,
+            "store",
+            "failed",
+            "not a directory",
+        ),
+        (
+            "GOTONG_STORE_URL",
+            &*full_url,
+            "store",
+            "warning",
+            "what else is there",
+        ),
+        (
+            "GOTONG_CACHE_DIR",
+            file.to_str().unwrap(),
+            "cache",
+            "warning",
+            "not a directory",
+        ),
+        (
+            "GOTONG_TRUSTED_PROXIES",
+            r#"["10.0.0.1", "0.0.0.0/0"]"#,
+            "proxies",
+            "warning",
+            "any client",
+        ),
+        (
+            "GOTONG_LIMITS__CONNECTIONS",
+            "99999999",
+            "files",
+            "warning",
+            "99999999",
         ),
         (
             "GOTONG_CLOCK_AHEAD_MS",

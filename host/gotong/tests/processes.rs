@@ -419,3 +419,35 @@ fn a_policy_file_is_checked_and_shown() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn a_server_that_says_nothing_is_not_waited_for() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://u:hunter2@{}/n/d", silent.local_addr().unwrap());
+    for command in [
+        &["serve", "--dev", "--listen", "127.0.0.1:0"][..],
+        &["migrate"],
+    ] {
+        let mut asked = gotong(command);
+        let says = one_line(asked.env("GOTONG_STORE_URL", &url).env(
+            "GOTONG_STORE_PEOPLE_KEY",
+            "a-key-of-more-than-32-bytes-for-the-tests",
+        ));
+        assert!(says.contains("did not answer"), "{says}");
+        assert!(!says.contains("hunter2"), "{says}");
+    }
+}
+
+#[test]
+fn no_token_is_made_that_every_host_refuses() {
+    let mut system = gotong(&[
+        "token",
+        "--sub",
+        "system",
+        "--username",
+        "S",
+        "--role",
+        "user",
+    ]);
+    assert!(one_line(&mut system).contains("`system` is the host itself"));
+}

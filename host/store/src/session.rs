@@ -11,11 +11,32 @@ use crate::error::{EngineError, Failure, StoreError};
 
 /// A server that has not answered by then is taken for gone: what was under way when a connection broke may
 /// never be answered. Shorter than a request may take, and long for a query.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(8);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the server did not answer within {ANSWERS_WITHIN:?}")]
-struct Silence;
+pub(crate) struct Silence;
+
+/// How often, and how far apart, the engine is asked whether it has come to know a session.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// Asks the first question of a new session. The embedded engine of the lock looks for new sessions before it looks for
+/// questions, each time round: a question that comes between the two looks finds its session unknown,
+/// seldom and only on a busy machine.
+pub(crate) async fn first_asked<T, Asked: Future<Output = Result<T, surrealdb::Error>>>(
+    mut question: impl FnMut() -> Asked,
+) -> Result<T, surrealdb::Error> {
+    for _ in 1..LOOKS {
+        match question().await {
+            Err(surrealdb::Error::InternalError(words))
+                if words.starts_with("Session not found") => {}
+            answer => return answer,
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    question().await
+}
 
 /// A client of the database, signed in as somebody.
 #[derive(Debug)]
@@ -43,7 +64,8 @@ impl Session {
     /// dropped if that fails.
     pub(crate) async fn signed_in(&self, token: String) -> Result<Session, StoreError> {
         let db = self.db.clone();
-        self.answered(db.authenticate(token).into_future())
+        let sign_in = first_asked(|| db.authenticate(token.clone()).into_future());
+        self.answered(sign_in)
             .await
             .map_err(StoreError::SignIn)?
             .map_err(|error| StoreError::SignIn(EngineError::new(error)))?;
@@ -76,5 +98,34 @@ impl Session {
             Some(failure) => Err(failure),
             None => Ok(response),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_is_not_known_yet_is_asked_again_and_no_other_error_is() {
+        let asked = std::cell::Cell::new(0);
+        let ask = async |words: &str, until: u32| {
+            asked.set(0);
+            first_asked(|| {
+                asked.set(asked.get() + 1);
+                let answer = match asked.get() < until {
+                    true => Err(surrealdb::Error::InternalError(words.to_owned())),
+                    false => Ok(()),
+                };
+                std::future::ready(answer)
+            })
+            .await
+            .is_ok()
+        };
+        assert!(ask("Session not found: 1", 3).await);
+        assert_eq!(asked.get(), 3);
+        assert!(!ask("Session not found: 1", 100).await);
+        assert_eq!(asked.get(), LOOKS);
+        assert!(!ask("another", 3).await);
+        assert_eq!(asked.get(), 1);
     }
 }

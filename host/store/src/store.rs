@@ -11,12 +11,13 @@ use surrealdb::engine::any::{self, Any};
 use surrealdb::opt::auth::Database;
 use surrealdb::types::Variables;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::breakage::Breakage;
 use crate::error::{EngineError, Failure, StoreError};
 use crate::people::{self, People, Place};
 use crate::read::Read;
-use crate::session::Session;
+use crate::session::{ANSWERS_WITHIN, Session, Silence, first_asked};
 use crate::target::{Secret, Server, Target};
 use crate::wrote::wrote;
 
@@ -304,7 +305,9 @@ async fn connect(target: &Target) -> Result<Surreal<Any>, StoreError> {
     let opened = match target {
         Target::Memory => open_embedded("mem://").await,
         Target::Directory(path) => open_directory(path).await?,
-        Target::Server(server) => open_server(server).await,
+        Target::Server(server) => timeout(ANSWERS_WITHIN, open_server(server))
+            .await
+            .unwrap_or_else(|_| Err(EngineError::new(Silence))),
     };
     opened.map_err(|source| StoreError::Open {
         target: target.to_string(),
@@ -362,7 +365,8 @@ async fn open_embedded(address: &str) -> Result<Surreal<Any>, EngineError> {
     let setup = format!(
         "DEFINE NAMESPACE IF NOT EXISTS {EMBEDDED}; USE NS {EMBEDDED}; DEFINE DATABASE IF NOT EXISTS {EMBEDDED}"
     );
-    let response = db.query(setup).await.map_err(EngineError::new)?;
+    let response = first_asked(|| db.query(setup.as_str()).into_future()).await;
+    let response = response.map_err(EngineError::new)?;
     response.check().map_err(EngineError::new)?;
     db.use_ns(EMBEDDED)
         .use_db(EMBEDDED)

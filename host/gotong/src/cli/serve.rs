@@ -11,6 +11,7 @@ use clap::Args;
 use gotong_policy_tool::say;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -25,6 +26,17 @@ use crate::{http, jobs};
 
 /// How often the metrics are tidied up.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// SIGXFSZ, on Linux, macOS and the BSDs.
+const FILE_TOO_LARGE: i32 = 25;
+
+/// A limit on the size of files is told as an error of the write then, as a full disk is, and does not end the process
+/// without a word.
+fn survive_full_files() {
+    if let Err(error) = signal(SignalKind::from_raw(FILE_TOO_LARGE)) {
+        tracing::warn!(%error, "a limit on the size of files would end this host without a word");
+    }
+}
 
 /// Beyond the longest request.
 const GRACE: Duration = Duration::from_secs(2);
@@ -61,6 +73,7 @@ impl Serve {
         if let Some(data) = self.data {
             config.store_url = Secret::new(format!("surrealkv://{}", data.display()));
         }
+        survive_full_files();
         let server = Server::start(config).await?;
         let mut ready = json!({"listening": server.address.to_string()});
         if let Some(address) = server.metrics_address {

@@ -16,6 +16,11 @@ pub struct Network(IpNet);
 pub struct NetworkError(String);
 
 impl Network {
+    /// Whether it is everybody's.
+    pub fn is_all(&self) -> bool {
+        self.0.prefix_len() == 0
+    }
+
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }

@@ -154,6 +154,8 @@ pub enum TokenKeyError {
         "--sub and --username have 1 to {LONGEST_NAME} characters, none of them a control character"
     )]
     Name,
+    #[error("`system` is the host itself: no token speaks for it; name somebody else in --sub")]
+    System,
     #[error("`{0}` is not a role a token may hold: user, moderator, admin or service")]
     Role(TokenRole),
     #[error(transparent)]
@@ -172,6 +174,9 @@ pub fn sign(
     }
     if !is_usable(&actor.user_id) || !is_usable(&actor.username) {
         return Err(TokenKeyError::Name);
+    }
+    if actor.user_id == Actor::system().user_id {
+        return Err(TokenKeyError::System);
     }
     let now_s = u64::try_from(system_now_ms() / 1_000).unwrap_or_default();
     let claims = Claims {

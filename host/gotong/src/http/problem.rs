@@ -12,6 +12,17 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::problems::Code;
 
+/// Longest detail of a problem, and path of a field, in characters: an answer does not grow with what it quotes.
+const LONGEST_DETAIL: usize = 500;
+const LONGEST_FIELD: usize = 100;
+
+fn cut(text: String, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text,
+        Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+    }
+}
+
 /// One problem document. In a box, so that the results that carry it stay small.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
@@ -102,7 +113,7 @@ impl Problem {
             kind: format!("urn:gotong:problem:{code}"),
             title: title.unwrap_or("Error").to_owned(),
             status,
-            detail: detail.into(),
+            detail: cut(detail.into(), LONGEST_DETAIL),
             code: code.to_owned(),
             errors: Vec::new(),
             rule: None,
@@ -123,7 +134,8 @@ impl Problem {
     }
 
     pub fn invalid_field(code: Code, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        let (field, detail) = (field.into(), detail.into());
+        let field = cut(field.into(), LONGEST_FIELD);
+        let detail = cut(detail.into(), LONGEST_DETAIL);
         let whole = if field.is_empty() {
             detail.clone()
         } else {

@@ -57,8 +57,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ValidQuery<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(query) = Query::try_from_uri(&parts.uri)
-            .map_err(|error| Problem::new(Code::InvalidQuery, error.body_text()))?;
+        let Query(query) = Query::try_from_uri(&parts.uri).map_err(|error| {
+            let text = error.body_text();
+            let says = text
+                .split_once("query string: ")
+                .map_or(&*text, |(_, says)| says);
+            Problem::new(Code::InvalidQuery, plain(says))
+        })?;
         Ok(Self(query))
     }
 }
@@ -75,6 +80,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ValidPa
         path.map(|Path(path)| Self(path))
             .map_err(|_| Problem::not_found())
     }
+}
+
+/// What a deserialiser says it expected, in words that clients know.
+fn plain(says: &str) -> String {
+    let Some((found, expected)) = says.rsplit_once("expected ") else {
+        return says.to_owned();
+    };
+    let plain = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        _ if expected.starts_with("struct ") => "an object",
+        _ => return says.to_owned(),
+    };
+    format!("{found}expected {plain}")
 }
 
 /// Parses a body, naming the field that does not fit.
@@ -108,7 +127,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         } else {
             Code::InvalidField
         };
-        Problem::invalid_field(code, path, detail)
+        Problem::invalid_field(code, path, plain(detail))
     })?;
     json.end().map_err(|error| {
         Problem::new(

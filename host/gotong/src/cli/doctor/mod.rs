@@ -97,6 +97,7 @@ impl Doctor {
             settings::cache(&config),
         ];
         findings.extend(settings::unused(&config));
+        findings.extend(settings::risky(&config));
         let (of_policies, policies) = settings::policies(&config);
         findings.extend(of_policies);
         let listening = reach::listen(&config).await;

@@ -8,7 +8,7 @@ use gotong_engine::{LoadError, Policies, signature};
 use gotong_policy_tool::one_line;
 
 use super::Finding;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Network};
 use crate::http::auth::Tokens;
 use crate::http::paging::Cursors;
 use crate::rulings::gate::TracksByScope;
@@ -59,6 +59,36 @@ pub fn unused(config: &Config) -> Option<Finding> {
     })
 }
 
+/// What may be set, and is seldom meant.
+pub fn risky(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if config.trusted_proxies.iter().any(Network::is_all) {
+        findings.push(Finding::warning(
+            "proxies",
+            "trusted_proxies names everybody: any client chooses the address it is counted under",
+            "name the addresses of your proxies alone",
+        ));
+    }
+    let connections = config.limits.connections;
+    if let Some(files) = open_files().filter(|files| *files <= connections) {
+        findings.push(Finding::warning(
+            "files",
+            format!("limits.connections is {connections}, and this process may open {files} files"),
+            "raise `ulimit -n` above limits.connections, or lower that",
+        ));
+    }
+    findings
+}
+
+/// How many files this process may have open, where the system says so (Linux).
+fn open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// Whether a job is done before another host may take it.
 pub fn lease(config: &Config) -> Finding {
     let (timeout_ms, lease_ms) = (config.limits.request_timeout_ms, config.jobs.lease_ms);
@@ -89,11 +119,11 @@ pub fn cache(config: &Config) -> Finding {
 
 /// Whether files can be made in a folder, or, where it is not there yet, in the nearest one above it.
 pub fn may_write(path: &Path) -> std::io::Result<()> {
-    let nearest = path.ancestors().find(|folder| folder.is_dir());
-    let nearest = match nearest {
-        Some(folder) => folder,
-        None => Path::new("."),
-    };
+    let nearest = path.ancestors().find(|nearest| nearest.exists());
+    let nearest = nearest.unwrap_or(Path::new("."));
+    if !nearest.is_dir() {
+        return Err(std::io::ErrorKind::NotADirectory.into());
+    }
     tempfile::tempfile_in(nearest).map(drop)
 }
 

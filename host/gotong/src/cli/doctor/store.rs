@@ -1,5 +1,6 @@
 //! What can be said of the store, by the same pieces that open it for a host.
 
+use std::path::Path;
 use std::time::Instant;
 
 use gotong_engine::Policies;
@@ -44,10 +45,7 @@ pub async fn store(config: &Config, policies: Option<&Policies>, is_serving: boo
             }
             // Looked at before it is opened: the engine would make a store of any folder.
             if !path.join(ENGINE_MANIFEST).exists() {
-                return vec![Finding::ok(
-                    "store",
-                    format!("`{}` holds none yet: the host makes it", path.display()),
-                )];
+                return vec![none_yet(path)];
             }
         }
         Target::Server(_) => {}
@@ -74,6 +72,19 @@ pub async fn store(config: &Config, policies: Option<&Policies>, is_serving: boo
             }
             findings
         }
+    }
+}
+
+/// A folder without a store.
+fn none_yet(path: &Path) -> Finding {
+    let says = format!("`{}` holds none yet: the host makes it", path.display());
+    match path.read_dir().is_ok_and(|mut held| held.next().is_some()) {
+        false => Finding::ok("store", says),
+        true => Finding::warning(
+            "store",
+            format!("{says}, among what else is there"),
+            "name a folder of its own, unless this is meant",
+        ),
     }
 }
 

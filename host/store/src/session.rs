@@ -21,9 +21,9 @@ pub(crate) struct Silence;
 const LOOKS: u32 = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
-/// Asks the first question of a new session. The embedded engine of the lock looks for new sessions before it looks for
-/// questions, each time round: a question that comes between the two looks finds its session unknown,
-/// seldom and only on a busy machine.
+/// Asks the first question of a new session. The client of the lock, of both kinds of store, looks for new sessions before
+/// it looks for questions, each time round: a question that comes between the two looks finds its session unknown. Seldom, and
+/// on a busy machine.
 pub(crate) async fn first_asked<T, Asked: Future<Output = Result<T, surrealdb::Error>>>(
     mut question: impl FnMut() -> Asked,
 ) -> Result<T, surrealdb::Error> {

@@ -328,7 +328,8 @@ async fn begin_people(target: &Target, host: &Surreal<Any>) -> Result<Session, S
         target: target.to_string(),
         source: EngineError::new(error),
     };
-    let nobody = any::connect(&server.url).await.map_err(failed)?;
+    let nobody = first_asked(|| any::connect(&server.url).into_future());
+    let nobody = nobody.await.map_err(failed)?;
     let may_use = nobody
         .use_ns(&server.namespace)
         .use_db(&server.database)
@@ -395,7 +396,9 @@ async fn open_directory(path: &Path) -> Result<Result<Surreal<Any>, EngineError>
 }
 
 async fn open_server(server: &Server) -> Result<Surreal<Any>, EngineError> {
-    let db = any::connect(&server.url).await.map_err(EngineError::new)?;
+    // That it is a server is asked in the new session already.
+    let db = first_asked(|| any::connect(&server.url).into_future()).await;
+    let db = db.map_err(EngineError::new)?;
     db.signin(Database {
         namespace: server.namespace.clone(),
         database: server.database.clone(),

@@ -274,6 +274,16 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The module that is asked for, `gate` or `gate@1.0.1`, unless only a time of its decisions is: that nothing was
+    /// decided since yesterday is no mistake, and a module that is named and made no decision is one.
+    pub fn named_module(&self) -> Option<String> {
+        let name = self.module.as_ref().filter(|_| self.since_ms.is_none())?;
+        Some(match &self.version {
+            Some(version) => format!("{name}@{version}"),
+            None => name.clone(),
+        })
+    }
+
     /// Whether a decision is among those that are asked for.
     pub fn matches(&self, decision: &Decision) -> bool {
         fn is(asked: Option<&str>, found: &str) -> bool {

@@ -129,7 +129,6 @@ async fn filters_ask_the_same_of_a_host_a_store_and_a_bundle() {
             vec!["--module", "role-matrix"],
             count("module_name", "role-matrix"),
         ),
-        (vec!["--module", "gate@0.0.1"], 0),
         (vec!["--entity", &entity], count("entity_id", &entity)),
         (vec!["--decision", one], 1),
         (vec!["--since", "1h"], all),
@@ -193,7 +192,25 @@ async fn filters_ask_the_same_of_a_host_a_store_and_a_bundle() {
             says.contains("there is no decision `no-such-decision`"),
             "{says}"
         );
+        for module in ["rolematrix", "gate@0.0.1"] {
+            let says = one_line(gotong(&["replay", "--module", module]).args(from));
+            let expected = format!("no module `{module}` made");
+            assert!(says.contains(&expected), "{says}");
+        }
     }
+    let nothing = path(&data, "nothing.ndjson");
+    let says = one_line(&mut gotong(&[
+        "audit",
+        "export",
+        "--data",
+        &store,
+        "--module",
+        "rolematrix",
+        "--out",
+        &nothing,
+    ]));
+    assert!(says.contains("no module `rolematrix` made"), "{says}");
+    assert!(!Path::new(&nothing).exists());
 }
 
 #[tokio::test]

@@ -340,7 +340,7 @@ fn who_stops_reading_is_not_told_and_a_full_disk_is() {
 }
 
 #[test]
-fn an_entity_that_nothing_was_decided_about_is_a_mistake() {
+fn what_is_named_and_not_there_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let file = bundle(&folder, "golden.ndjson", |_| {});
     for (args, says) in [
@@ -349,6 +349,7 @@ fn an_entity_that_nothing_was_decided_about_is_a_mistake() {
             "no decision is about the entity `nope`",
         ),
         (["--decision", "nope"], "there is no decision `nope`"),
+        (["--module", "rolematrix"], "no module `rolematrix` made"),
     ] {
         let output = replay(&[&["--bundle", &file], &args[..]].concat());
         let found = String::from_utf8(output.stderr).unwrap();

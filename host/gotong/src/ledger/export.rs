@@ -36,6 +36,10 @@ pub enum ExportError {
     Family { decision_id: String, family: String },
     #[error("there is no decision `{0}`")]
     NoSuchDecision(String),
+    #[error(
+        "no module `{0}` made any of the decisions that were asked for: check the name and the filters"
+    )]
+    NoDecision(String),
 }
 
 /// Where the bytes of modules come from: the host that is asked, or the policies folder beside a store.
@@ -102,10 +106,16 @@ pub fn export<W: Write>(
         writer.decision(&row)?;
     }
     let (output, trailer) = writer.finish()?;
-    match filter.decision {
-        Some(id) if trailer.decisions == 0 => Err(ExportError::NoSuchDecision(id)),
-        _ => Ok((output, trailer)),
+    // What is named and not there is a mistake; that nothing was decided since yesterday is none.
+    if trailer.decisions == 0 {
+        if let Some(id) = filter.decision {
+            return Err(ExportError::NoSuchDecision(id));
+        }
+        if let Some(name) = filter.named_module() {
+            return Err(ExportError::NoDecision(name));
+        }
     }
+    Ok((output, trailer))
 }
 
 /// A module as the lock names it; as the decision does when no lock has it.

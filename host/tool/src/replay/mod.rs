@@ -192,6 +192,9 @@ impl Question {
                 if let Some(id) = &self.filter.entity {
                     return Err(AskError::NoSuchEntity(id.clone()).into());
                 }
+                if let Some(name) = self.filter.named_module() {
+                    return Err(AskError::NoDecision(name).into());
+                }
             }
             self.tell(json!(summary), about, || told::summary(&summary))?;
             return Ok(Outcome::of(summary.tally.diverged == 0));

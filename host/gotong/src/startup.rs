@@ -62,8 +62,12 @@ pub enum StartError {
     OtherSchema(String),
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
+    #[error("the policies in `{}` cannot be used", path.display())]
+    Load {
+        path: PathBuf,
+        #[source]
+        source: LoadError,
+    },
     #[error(transparent)]
     Tracks(#[from] TracksError),
     #[error("the folder `{}` cannot be opened", path.display())]
@@ -179,16 +183,20 @@ pub async fn open_audited(config: &Config) -> Result<Store, StartError> {
 /// Loads the lock and every module it pins.
 pub fn load_policies(config: &Config) -> Result<Policies, StartError> {
     let path = config.policies_dir()?;
-    let dir = Dir::open_ambient_dir(&path, ambient_authority())
-        .map_err(|source| StartError::Folder { path, source })?;
+    let dir = Dir::open_ambient_dir(&path, ambient_authority());
+    let dir = dir.map_err(|source| StartError::Folder {
+        path: path.clone(),
+        source,
+    })?;
     let cache = open_cache(config);
     let engine = Engine::new()?;
-    if !config.require_signed_lock {
-        return Ok(Policies::load(&engine, &dir, cache.as_ref())?);
-    }
-    let path = config.lock_keys.as_ref().ok_or(ConfigError::NoLockKeys)?;
-    let keys = trusted_keys(path)?;
-    Ok(Policies::load_signed(&engine, &dir, cache.as_ref(), &keys)?)
+    let loaded = if config.require_signed_lock {
+        let keys = config.lock_keys.as_ref().ok_or(ConfigError::NoLockKeys)?;
+        Policies::load_signed(&engine, &dir, cache.as_ref(), &trusted_keys(keys)?)
+    } else {
+        Policies::load(&engine, &dir, cache.as_ref())
+    };
+    loaded.map_err(|source| StartError::Load { path, source })
 }
 
 /// The keys that may sign the lock.

@@ -2,7 +2,7 @@
 //! is walked in the memory of one page.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gotong_engine::{Digest, Filter, Pin};
 use gotong_store::{DecisionQuery, EventRow, Head, KeyRange, Store, StoreError};
@@ -43,7 +43,7 @@ pub struct Host {
 struct HostPatience {
     /// For a connection.
     connect: Duration,
-    /// For the next bytes of an answer.
+    /// For the next bytes of an answer, and for one that is busy to have time.
     read: Duration,
 }
 
@@ -183,14 +183,18 @@ impl Host {
         path: &str,
     ) -> Result<Vec<u8>, SourceError> {
         let request = request.bearer_auth(&self.token);
+        let busy_until = Instant::now() + self.patience.read;
         let response = loop {
             // Bodies here are texts, so that a request can always be sent again.
             let again = request.try_clone().ok_or(SourceError::Unrepeatable)?;
             let sent = again.send().await;
             let response = sent.map_err(|error| self.failed(error, path))?;
             match wait_told(&response) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => break response,
+                Some((wait, Told::AsksTooOften)) => tokio::time::sleep(wait).await,
+                Some((wait, Told::IsBusy)) if Instant::now() + wait < busy_until => {
+                    tokio::time::sleep(wait).await;
+                }
+                _ => break response,
             }
         };
         let status = response.status();
@@ -232,11 +236,23 @@ fn told(body: &[u8]) -> String {
     }
 }
 
-/// How long a host that counts its callers asks this one to wait. An auditor has the time.
-fn wait_told(response: &reqwest::Response) -> Option<Duration> {
-    let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+/// Why a host asks for patience.
+enum Told {
+    /// It counts its callers, and lets this one come again in time: an auditor has the time.
+    AsksTooOften,
+    /// It has too much to do, or its store is away: that may last.
+    IsBusy,
+}
+
+/// How long a host asks to be left alone.
+fn wait_told(response: &reqwest::Response) -> Option<(Duration, Told)> {
+    let why = match response.status() {
+        StatusCode::TOO_MANY_REQUESTS => Told::AsksTooOften,
+        StatusCode::SERVICE_UNAVAILABLE => Told::IsBusy,
+        _ => return None,
+    };
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    is_limited.then_some(Duration::from_secs(seconds.parse().ok()?))
+    Some((Duration::from_secs(seconds.parse().ok()?), why))
 }
 
 impl Source {

@@ -66,7 +66,7 @@ pub enum StartError {
     Load {
         path: PathBuf,
         #[source]
-        source: LoadError,
+        source: Box<LoadError>,
     },
     #[error(transparent)]
     Tracks(#[from] TracksError),
@@ -196,7 +196,10 @@ pub fn load_policies(config: &Config) -> Result<Policies, StartError> {
     } else {
         Policies::load(&engine, &dir, cache.as_ref())
     };
-    loaded.map_err(|source| StartError::Load { path, source })
+    loaded.map_err(|error| StartError::Load {
+        path,
+        source: Box::new(error),
+    })
 }
 
 /// The keys that may sign the lock.

@@ -163,10 +163,9 @@ fn remedy(error: &StartError) -> &'static str {
         StartError::LockKeys { .. } | StartError::Config(ConfigError::NoLockKeys) => {
             "set lock_keys to the file of the public keys that may sign the lock"
         }
-        StartError::Load {
-            source: LoadError::Signature(_),
-            ..
-        } => "let the holder of a trusted key sign the lock: `gotong policy sign`",
+        StartError::Load { source, .. } if matches!(**source, LoadError::Signature(_)) => {
+            "let the holder of a trusted key sign the lock: `gotong policy sign`"
+        }
         StartError::Folder { .. } | StartError::Config(_) => {
             "set policies_dir to the folder that holds policies.lock"
         }

@@ -440,6 +440,18 @@ async fn a_place_that_is_not_its_job_s_own_is_gone_when_it_was_found() {
         let own = jobs.waking(900, None, 2).await.unwrap();
         assert_eq!(jobs.claim(&own[1], "w", 60, 100).await.unwrap(), None);
         assert_eq!(due(store, 900).await, ["twice", "elsewhere"]);
+        // A job whose own place was lost is found by another one, and has its own again.
+        let lost = Key::parts("job_due", (900_u64, "elsewhere"));
+        let strewn = Commit {
+            rows: vec![place(5, "elsewhere"), RowChange::Delete { key: lost }],
+            ..Commit::default()
+        };
+        store.commit(&strewn).await.unwrap();
+        assert_eq!(due(store, 900).await, ["elsewhere", "twice"]);
+        let stray = &jobs.waking(900, None, 1).await.unwrap()[0];
+        assert_eq!(jobs.claim(stray, "w", 60, 100).await.unwrap(), None);
+        assert_eq!(due(store, 899).await, ["twice"]);
+        assert_eq!(due(store, 900).await, ["twice", "elsewhere"]);
     }
 }
 

@@ -12,8 +12,7 @@ use crate::http::auth::Tokens;
 use crate::http::paging::Cursors;
 use crate::jobs::Kinds;
 use crate::redis::Redis;
-use crate::request::Actor;
-use crate::request::CommandContext;
+use crate::request::{Actor, CommandContext};
 use crate::rulings::gate::TracksByScope;
 use crate::startup::{job_kinds, load_policies};
 

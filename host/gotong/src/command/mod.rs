@@ -22,8 +22,7 @@ use tokio::time::timeout_at;
 
 use crate::app::App;
 use crate::problems::Code;
-use crate::request::Actor;
-use crate::request::CommandContext;
+use crate::request::{Actor, CommandContext};
 use answer::{Answer, CommandError};
 use refusal::{Fault, Refusal};
 use tracing::Instrument;

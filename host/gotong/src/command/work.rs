@@ -16,8 +16,7 @@ use crate::clock::Millis;
 use crate::ledger::event::Event;
 use crate::ledger::{self, Circumstances, DecisionDigest, Tip};
 use crate::problems::Code;
-use crate::request::Actor;
-use crate::request::CommandContext;
+use crate::request::{Actor, CommandContext};
 use crate::rulings::shadow::Observations;
 use crate::rulings::{self, Given, NOWHERE};
 

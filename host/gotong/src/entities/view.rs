@@ -10,9 +10,7 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::command::refusal::Refusal;
 use crate::command::work::Work;
-use crate::request::Caller;
-use crate::request::Listed;
-use crate::request::ReadContext;
+use crate::request::{Caller, Listed, ReadContext};
 use crate::rulings::{self, authority};
 
 /// How many people a view holds; all of them are read page by page.

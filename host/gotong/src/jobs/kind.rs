@@ -17,8 +17,7 @@ use super::request_id;
 use crate::app::App;
 use crate::command::Command;
 use crate::command::answer::CommandError;
-use crate::request::Actor;
-use crate::request::CommandContext;
+use crate::request::{Actor, CommandContext};
 
 /// What most kinds wait between attempts.
 const USUAL: BackOff = BackOff {

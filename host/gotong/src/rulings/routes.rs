@@ -23,8 +23,7 @@ use crate::http::valid::{ValidPath, ValidQuery};
 use crate::jobs;
 use crate::ledger::routes::{Auditor, authorize_audit};
 use crate::ledger::source::IDS_AT_ONCE;
-use crate::request::Caller;
-use crate::request::ReadContext;
+use crate::request::{Caller, ReadContext};
 use crate::rulings::pinned::{PinnedError, PinnedModules};
 use crate::words::Id;
 

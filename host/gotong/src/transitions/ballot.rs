@@ -16,8 +16,7 @@ use crate::command::work::Work;
 use crate::entities;
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
-use crate::request::Actor;
-use crate::request::ReadContext;
+use crate::request::{Actor, ReadContext};
 use crate::rulings::authority;
 use crate::tally::Choice;
 

@@ -16,8 +16,7 @@ use crate::entities::{self, EntityRow};
 use crate::jobs::{Attempts, Kind};
 use crate::ledger::event::{Event, EventKind};
 use crate::problems::Code;
-use crate::request::Actor;
-use crate::request::TIMER_PREFIX;
+use crate::request::{Actor, TIMER_PREFIX};
 use crate::tally::Tally;
 
 /// Its word in the queue.

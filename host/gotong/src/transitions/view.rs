@@ -13,8 +13,7 @@ use crate::command::refusal::Refusal;
 use crate::command::work::Work;
 use crate::entities::view::{INLINED, Sight, Visible, visible, visible_among};
 use crate::entities::{self, Entity};
-use crate::request::Listed;
-use crate::request::ReadContext;
+use crate::request::{Listed, ReadContext};
 
 /// A transition record. `actor`, `gate.eligible_people` and `objections` are null for viewers who may not
 /// see the people of the entity; `gate.vote_tally` is null for everybody until the gate closes.
